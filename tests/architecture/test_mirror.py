@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-MODULES = sorted(p.relative_to(ROOT / "framework") for p in (ROOT / "framework").rglob("*.py") if p.name != "__init__.py")
+FILES = (ROOT / "framework").rglob("*.py")
+MODULES = sorted(p.relative_to(ROOT / "framework") for p in FILES if p.name != "__init__.py")
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)
