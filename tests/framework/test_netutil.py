@@ -151,7 +151,7 @@ def test_ssl_client_verifies_unless_told_otherwise():
 
 
 def test_ssl_unknown_option_is_refused():
-    with pytest.raises(ValueError, match="unknown .'cert'.;"):
+    with pytest.raises(ValueError, match=r"unknown .'cert'.;"):
         netutil.ssl_options_to_context({"cert": "x"})
 
 
