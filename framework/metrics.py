@@ -1,0 +1,240 @@
+"""Counters, gauges and histograms in Prometheus' text form, one registry per process.
+
+The hot path is `record_request`: two dictionaries and a bisection, below a microsecond. Labels must come from the
+application's own vocabulary (a route's pattern, never a path): a client must not be able to make series.
+
+Series of one process only: each frontend has a control socket of its own to read them from, and whoever reads adds up.
+What lost: shared memory between the processes, which saves the reader an addition and costs everybody the locking.
+"""
+
+import asyncio
+import gc
+import os
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+# Seconds. From a constant answer (10 µs) to a long poll (30 s); 100 ms and 1 s are where people notice and leave.
+LATENCY_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+Labels = tuple[str | int, ...]
+
+
+class Counter:
+    """A number that only grows, one for each combination of labels."""
+
+    kind = "counter"
+
+    def __init__(self, name: str, text: str, labels: Sequence[str] = ()) -> None:
+        self.name = name
+        self.text = text
+        self.labels = tuple(labels)
+        self.values: dict[Labels, float] = {} if labels else {(): 0}
+
+    def inc(self, amount: float = 1, labels: Labels = ()) -> None:
+        """Adds `amount`."""
+        self.values[labels] = self.values.get(labels, 0) + amount
+
+    def get(self, labels: Labels = ()) -> float:
+        """The present value; 0 for labels never seen."""
+        return self.values.get(labels, 0)
+
+    def samples(self) -> Iterator[tuple[str, Labels, float]]:
+        """(suffix of the name, label values, value) of each series."""
+        for labels, value in self.values.items():
+            yield "", labels, value
+
+
+class Gauge(Counter):
+    """A number that goes up and down; or one that `read` gives when it is asked for."""
+
+    kind = "gauge"
+
+    def __init__(
+        self, name: str, text: str, labels: Sequence[str] = (), read: Callable[[], float] | None = None
+    ) -> None:
+        super().__init__(name, text, labels)
+        self.read = read
+
+    def set(self, value: float, labels: Labels = ()) -> None:
+        """Makes `value` the present one."""
+        self.values[labels] = value
+
+    def samples(self) -> Iterator[tuple[str, Labels, float]]:
+        """(suffix of the name, label values, value) of each series."""
+        if self.read is not None:
+            self.values[()] = self.read()
+        yield from super().samples()
+
+
+class ReadCounter(Gauge):
+    """A counter that somebody else keeps (the kernel: CPU seconds), read when it is asked for."""
+
+    kind = "counter"
+
+
+class Histogram:
+    """How many observations fell below each bound, their number and their sum."""
+
+    kind = "histogram"
+
+    def __init__(self, name: str, text: str, buckets: Sequence[float], labels: Sequence[str] = ()) -> None:
+        self.name = name
+        self.text = text
+        self.labels = tuple(labels)
+        self.buckets = tuple(sorted(buckets))
+        self._bounds = (*map(format_value, self.buckets), "+Inf")
+        # Per labels: a count for each bucket, one for what lies above the last, and the sum. Added up when read.
+        self.series: dict[Labels, list[float]] = {}
+        if not labels:
+            self._begin(())
+
+    def _begin(self, labels: Labels) -> list[float]:
+        return self.series.setdefault(labels, [0] * (len(self.buckets) + 2))
+
+    def observe(self, value: float, labels: Labels = ()) -> None:
+        """Counts one observation."""
+        series = self.series.get(labels)
+        if series is None:
+            series = self._begin(labels)
+        series[bisect_left(self.buckets, value)] += 1
+        series[-1] += value
+
+    def samples(self) -> Iterator[tuple[str, Labels, float]]:
+        """(suffix, label values, value) of each series; the bound stands last among a bucket's label values."""
+        for labels, series in self.series.items():
+            total = 0.0
+            for bound, count in zip(self._bounds, series, strict=False):
+                total += count
+                yield "_bucket", (*labels, bound), total
+            yield "_sum", labels, series[-1]
+            yield "_count", labels, total
+
+
+class Registry:
+    """The metrics of one process, in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self._metrics: dict[str, Counter | Histogram] = {}
+
+    def add[T: Counter | Histogram](self, metric: T) -> T:
+        """The metric itself, now a part of `text()`.
+
+        Raises:
+            ValueError: there is one of that name.
+        """
+        if metric.name in self._metrics:
+            raise ValueError(f"metric {metric.name}: exists already")
+        self._metrics[metric.name] = metric
+        return metric
+
+    def text(self) -> str:
+        """All series in Prometheus' text format 0.0.4."""
+        lines = []
+        for metric in self._metrics.values():
+            lines.append(f"# HELP {metric.name} {metric.text}")
+            lines.append(f"# TYPE {metric.name} {metric.kind}")
+            for suffix, values, value in metric.samples():
+                names = (*metric.labels, "le") if suffix == "_bucket" else metric.labels
+                pairs = ",".join(f'{name}="{escape_label(str(v))}"' for name, v in zip(names, values, strict=True))
+                series = f"{metric.name}{suffix}{{{pairs}}}" if pairs else f"{metric.name}{suffix}"
+                lines.append(f"{series} {format_value(value)}")
+        return "\n".join(lines) + "\n"
+
+
+def escape_label(text: str) -> str:
+    """A label's value as it stands between quotes."""
+    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+
+
+def format_value(value: float) -> str:
+    """A number without a useless ".0"."""
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+def parse_request_start(value: bytes, now_s: float) -> float | None:
+    """Seconds between `X-Request-Start` and `now_s` (since the epoch), at least 0; None if it is not a time.
+
+    nginx sends `t=` and seconds with milliseconds; other proxies send milliseconds or microseconds.
+    """
+    text = value.strip().removeprefix(b"t=")
+    # float() would also take "nan", "inf", "1_0" and "1e9".
+    if not text.replace(b".", b"", 1).isdigit():
+        return None
+    started = float(text)
+    while started > 1e11:  # seconds reach this in the year 5138
+        started /= 1000
+    # More than a day is somebody's broken clock, and would spoil the sum for good.
+    return max(0.0, now_s - started) if abs(now_s - started) < 86400 else None
+
+
+registry = Registry()
+
+requests = registry.add(Counter("http_requests_total", "Requests answered.", ("route", "status")))
+request_seconds = registry.add(
+    Histogram(
+        "http_request_duration_seconds", "From the complete request to its answer.", LATENCY_BUCKETS_S, ("route",)
+    )
+)
+queue_seconds = registry.add(
+    Histogram("http_request_queue_seconds", "From the proxy (X-Request-Start) to the handler.", LATENCY_BUCKETS_S)
+)
+refusals = registry.add(Counter("http_refusals_total", "Requests the parser or a limit refused.", ("status",)))
+connections = registry.add(Gauge("http_connections", "Open connections."))
+accepted = registry.add(Counter("http_connections_accepted_total", "Connections accepted."))
+bytes_received = registry.add(Counter("http_received_bytes_total", "Bytes read from clients."))
+bytes_sent = registry.add(Counter("http_sent_bytes_total", "Bytes written to clients."))
+loop_lag_seconds = registry.add(Histogram("loop_lag_seconds", "How late the loop comes to a timer.", LATENCY_BUCKETS_S))
+
+
+def record_request(route: str, status: int, seconds: float) -> None:
+    """Counts one answered request. `route` is the pattern that matched, or "" if none did."""
+    values = requests.values
+    key = (route, status)
+    values[key] = values.get(key, 0) + 1
+    request_seconds.observe(seconds, (route,))
+
+
+def record_queue(request_start: bytes) -> None:
+    """Counts the time a request took from the proxy to here; a header that is not a time is read over."""
+    waited = parse_request_start(request_start, time.time())
+    if waited is not None:
+        queue_seconds.observe(waited)
+
+
+def resident_bytes() -> float:
+    """Bytes of memory that the process occupies."""
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+_started_s = time.time()
+registry.add(Gauge("process_resident_memory_bytes", "Memory occupied.", read=resident_bytes))
+registry.add(ReadCounter("process_cpu_seconds_total", "CPU time, user and system.", read=time.process_time))
+registry.add(Gauge("process_open_fds", "Open descriptors.", read=lambda: len(os.listdir("/proc/self/fd"))))
+registry.add(Gauge("process_start_time_seconds", "Since the epoch.", read=lambda: _started_s))
+registry.add(
+    ReadCounter(
+        "python_gc_collections_total",
+        "Runs of the garbage collector.",
+        read=lambda: sum(generation["collections"] for generation in gc.get_stats()),
+    )
+)
+
+
+def watch_loop(loop: asyncio.AbstractEventLoop, period_s: float = 0.5) -> Callable[[], None]:
+    """A function that ends the watch. Until then the loop's lag is observed once a period."""
+    timer: list[asyncio.TimerHandle] = []
+
+    def observe(due_s: float) -> None:
+        loop_lag_seconds.observe(max(0.0, loop.time() - due_s))
+        begin()
+
+    def begin() -> None:
+        due_s = loop.time() + period_s
+        timer[:] = [loop.call_at(due_s, observe, due_s)]
+
+    begin()
+    return lambda: timer[0].cancel()

@@ -1,0 +1,107 @@
+import asyncio
+
+import pytest
+
+from framework import metrics
+
+
+def test_counter_in_text_form():
+    registry = metrics.Registry()
+    counter = registry.add(metrics.Counter("wishes_total", "Wishes granted.", ("who",)))
+    counter.inc(2, ('a "b"\\\n',))
+    counter.inc(0.5, ("c",))
+    assert registry.text() == (
+        "# HELP wishes_total Wishes granted.\n"
+        "# TYPE wishes_total counter\n"
+        'wishes_total{who="a \\"b\\"\\\\\\n"} 2\n'
+        'wishes_total{who="c"} 0.5\n'
+    )
+
+
+def test_histogram_buckets_are_cumulative_and_include_their_bound():
+    registry = metrics.Registry()
+    histogram = registry.add(metrics.Histogram("t_seconds", "Times.", (0.1, 1), ("route",)))
+    for value in (0.1, 0.5, 1, 7):
+        histogram.observe(value, ("/",))
+    assert registry.text().splitlines()[2:] == [
+        't_seconds_bucket{route="/",le="0.1"} 1',
+        't_seconds_bucket{route="/",le="1"} 3',
+        't_seconds_bucket{route="/",le="+Inf"} 4',
+        't_seconds_sum{route="/"} 8.6',
+        't_seconds_count{route="/"} 4',
+    ]
+
+
+def test_series_without_labels_exist_from_the_start():
+    registry = metrics.Registry()
+    registry.add(metrics.Counter("a_total", "A."))
+    registry.add(metrics.Histogram("b", "B.", (1,)))
+    assert "a_total 0\n" in registry.text()
+    assert 'b_bucket{le="+Inf"} 0\n' in registry.text()
+
+
+def test_gauge_is_read_when_asked_for():
+    registry = metrics.Registry()
+    registry.add(metrics.Gauge("depth", "Depth.", read=lambda: 3))
+    assert "# TYPE depth gauge\ndepth 3\n" in registry.text()
+
+
+def test_a_name_is_taken_once():
+    registry = metrics.Registry()
+    registry.add(metrics.Counter("a", "A."))
+    with pytest.raises(ValueError, match="metric a: exists"):
+        registry.add(metrics.Gauge("a", "A."))
+
+
+@pytest.mark.parametrize(
+    "value, waited",
+    [
+        (b"t=1700000000.000", 0.5),
+        (b"1700000000", 0.5),
+        (b"1700000000000", 0.5),
+        (b"t=1700000000000000", 0.5),
+        (b"t=1700000001", 0.0),  # the proxy's clock is ahead
+        (b"t=1600000000", None),
+        (b"t=nan", None),
+        (b"1e9", None),
+        (b"-5", None),
+        (b"", None),
+        (b".", None),
+        (b"t=1_700_000_000", None),
+    ],
+)
+def test_request_start(value, waited):
+    assert metrics.parse_request_start(value, 1700000000.5) == waited
+
+
+def test_record_request_counts_by_route_and_status():
+    before = metrics.requests.get(("/test-metrics", 200))
+    metrics.record_request("/test-metrics", 200, 0.01)
+    assert metrics.requests.get(("/test-metrics", 200)) == before + 1
+    assert 'http_requests_total{route="/test-metrics",status="200"}' in metrics.registry.text()
+    assert 'http_request_duration_seconds_bucket{route="/test-metrics",le="0.01"}' in metrics.registry.text()
+
+
+def test_record_queue_reads_over_what_is_no_time():
+    before = metrics.queue_seconds.series[()][:]
+    metrics.record_queue(b"yesterday")
+    assert metrics.queue_seconds.series[()] == before
+
+
+def test_process_is_described():
+    text = metrics.registry.text()
+    values = dict(line.split(" ") for line in text.splitlines() if line.startswith("process_"))
+    assert float(values["process_resident_memory_bytes"]) > 1e6
+    assert float(values["process_cpu_seconds_total"]) > 0
+    assert float(values["process_open_fds"]) > 2
+
+
+def test_watch_loop_observes_lag():
+    async def main():
+        before = sum(metrics.loop_lag_seconds.series[()][:-1])
+        stop = metrics.watch_loop(asyncio.get_running_loop(), 0.001)
+        while sum(metrics.loop_lag_seconds.series[()][:-1]) < before + 2:
+            await asyncio.sleep(0.001)
+        stop()
+
+    asyncio.run(asyncio.wait_for(main(), 5))
