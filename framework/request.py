@@ -1,0 +1,242 @@
+"""An HTTP request as the application sees it.
+
+Everything that costs something (the header map, arguments, cookies, files) is made when somebody asks for it. Most
+requests need one or two headers, and `find_header` takes those straight from the bytes.
+"""
+
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from framework import forms
+from framework.errors import ProtocolError
+from framework.httputil import HTTPFile, HTTPHeaders
+
+if TYPE_CHECKING:
+    import asyncio
+    from http.cookies import SimpleCookie
+    from typing import BinaryIO
+
+
+class ServerConnection(Protocol):
+    """What `request.connection` offers an application: one object per connection, one request at a time."""
+
+    keep_alive: bool
+    closed: bool
+
+    def write(self, data: bytes) -> None: ...
+    def finish(self) -> None: ...
+    def answer(self, data: bytes) -> None: ...
+    def drained(self) -> Awaitable[None] | None: ...
+    def send_file(self, file: "BinaryIO", offset: int, count: int) -> Awaitable[None]: ...
+    def set_close_callback(self, callback: Callable[[], object] | None) -> None: ...
+    def set_max_body_size(self, max_body_bytes: int) -> None: ...
+    def set_body_timeout(self, timeout_s: float) -> None: ...
+    def detach(self) -> "tuple[asyncio.Transport, bytes]": ...
+    def close(self) -> None: ...
+    def abort(self) -> None: ...
+
+
+class BodyReceiver(Protocol):
+    """Takes a body while it arrives; an application returns one from its `body_receiver(request)`."""
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        """Take a piece of the body. Nothing more is read before an awaitable that is returned is done."""
+
+    def body_complete(self) -> None:
+        """The body is there."""
+
+    def connection_lost(self) -> None:
+        """The client went away, or broke the protocol, before the body was complete."""
+
+
+class HTTPRequest:
+    """One request. `uri` is the target as sent, `path` what precedes the "?", `query` what follows it.
+
+    `host` is the Host header, or that of an absolute-form target, or 127.0.0.1 if there is none (HTTP/1.0).
+    `raw_head` holds the start line and the headers as received, with the empty line.
+    """
+
+    __slots__ = (
+        "_arguments",
+        "_body_arguments",
+        "_cookies",
+        "_files",
+        "_finished_at",
+        "_headers",
+        "_query_arguments",
+        "_start",
+        "body",
+        "connection",
+        "host",
+        "method",
+        "path",
+        "protocol",
+        "query",
+        "raw_head",
+        "remote_ip",
+        "uri",
+        "version",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        uri: str,
+        version: str = "HTTP/1.1",
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        remote_ip: str = "127.0.0.1",
+        protocol: str = "http",
+        host: str | None = None,
+        connection: Any = None,
+    ) -> None:
+        self.method = method
+        self.uri = uri
+        self.path, _, self.query = uri.partition("?")
+        self.version = version
+        self._headers: HTTPHeaders | None = HTTPHeaders(headers or {})
+        self.host = host or self._headers.get("Host") or "127.0.0.1"
+        self.body = body
+        self.remote_ip = remote_ip
+        self.protocol = protocol
+        self.connection: Any = connection  # a ServerConnection; foreign ones may do less
+        lines = "".join(f"{name}: {value}\r\n" for name, value in self._headers.get_all())
+        self.raw_head = f"{method} {uri} {version}\r\n{lines}\r\n".encode("utf-8", "surrogateescape")
+        self._forget()
+
+    def _forget(self) -> None:
+        self._start = time.perf_counter()
+        self._finished_at: float | None = None
+        self._arguments: dict[str, list[bytes]] | None = None
+        self._query_arguments: dict[str, list[bytes]] | None = None
+        self._body_arguments: dict[str, list[bytes]] | None = None
+        self._files: dict[str, list[HTTPFile]] | None = None
+        self._cookies: SimpleCookie | None = None
+
+    @property
+    def headers(self) -> HTTPHeaders:
+        """The header map, built from `raw_head` when first asked for."""
+        headers = self._headers
+        if headers is None:
+            block = self.raw_head[self.raw_head.find(b"\n") + 1 :]
+            headers = self._headers = HTTPHeaders.from_valid_block(block)
+        return headers
+
+    @headers.setter
+    def headers(self, headers: HTTPHeaders) -> None:
+        self._headers = headers
+
+    def find_header(self, name_lower: bytes) -> bytes | None:
+        """The raw value of the first header of that (small-letter) name, None if there is none; builds no map."""
+        match = _header_pattern(name_lower)(self.raw_head)
+        return match[1].rstrip(b" \t") if match is not None else None
+
+    @property
+    def query_arguments(self) -> dict[str, list[bytes]]:
+        """Fields of the query.
+
+        Raises:
+            ProtocolError: 400, if there are too many.
+        """
+        if self._query_arguments is None:
+            self._query_arguments = forms.parse_urlencoded(self.query.encode("utf-8")) if self.query else {}
+        return self._query_arguments
+
+    @property
+    def body_arguments(self) -> dict[str, list[bytes]]:
+        """Fields of a form body; empty for other bodies.
+
+        Raises:
+            ProtocolError: 400, if the body is malformed.
+        """
+        self._parse_body()
+        return cast(dict[str, list[bytes]], self._body_arguments)
+
+    @property
+    def files(self) -> dict[str, list[HTTPFile]]:
+        """Files of a multipart body.
+
+        Raises:
+            ProtocolError: 400, if the body is malformed.
+        """
+        self._parse_body()
+        return cast(dict[str, list[HTTPFile]], self._files)
+
+    def _parse_body(self) -> None:
+        if self._body_arguments is not None and self._files is not None:
+            return
+        arguments: dict[str, list[bytes]] = {}
+        files: dict[str, list[HTTPFile]] = {}
+        if self.body:
+            encoding = self.find_header(b"content-encoding") or b"identity"
+            if encoding.lower() != b"identity":
+                raise ProtocolError("form: expected no Content-Encoding", 415)
+            content_type = (self.find_header(b"content-type") or b"").decode("latin-1")
+            forms.parse_body(content_type, self.body, arguments, files)
+        self._body_arguments = arguments
+        self._files = files
+
+    @property
+    def arguments(self) -> dict[str, list[bytes]]:
+        """Fields of the query, followed by those of the body.
+
+        Raises:
+            ProtocolError: 400, if either is malformed.
+        """
+        if self._arguments is None:
+            if self.body:
+                self._arguments = {name: list(values) for name, values in self.query_arguments.items()}
+                for name, values in self.body_arguments.items():
+                    self._arguments.setdefault(name, []).extend(values)
+            else:
+                self._arguments = self.query_arguments
+        return self._arguments
+
+    def set_body(self, arguments: dict[str, list[bytes]], files: dict[str, list[HTTPFile]]) -> None:
+        """Say what a body that was parsed while it arrived held."""
+        self._body_arguments = arguments
+        self._files = files
+        self._arguments = {name: list(values) for name, values in self.query_arguments.items()}
+        for name, values in arguments.items():
+            self._arguments.setdefault(name, []).extend(values)
+
+    def supports_http_1_1(self) -> bool:
+        """Whether the request is of HTTP/1.1 or a later minor version."""
+        return self.version == "HTTP/1.1"
+
+    def write(self, chunk: bytes) -> None:
+        """Send bytes of the answer as they are, head included."""
+        self.connection.write(chunk)
+
+    def finish(self) -> None:
+        """The answer is complete."""
+        self._finished_at = time.perf_counter()
+        self.connection.finish()
+
+    def full_url(self) -> str:
+        """The URL that the client asked for."""
+        if self.uri[:1] != "/":
+            return self.uri
+        return f"{self.protocol}://{self.host}{self.uri}"
+
+    def request_time(self) -> float:
+        """Seconds from the head's arrival until now, or until the answer was complete."""
+        return (self._finished_at or time.perf_counter()) - self._start
+
+    def get_ssl_certificate(self, binary_form: bool = False) -> dict[str, Any] | bytes | None:
+        """The client's certificate, None without one; a dict or, with binary_form, DER bytes."""
+        return cast("dict[str, Any] | bytes | None", self.connection.get_ssl_certificate(binary_form))
+
+    def __repr__(self) -> str:
+        return f"HTTPRequest({self.method} {self.uri!r} host={self.host!r} remote_ip={self.remote_ip!r})"
+
+
+HTTPServerRequest = HTTPRequest
+
+
+@lru_cache(maxsize=256)
+def _header_pattern(name_lower: bytes) -> "Callable[[bytes], re.Match[bytes] | None]":
+    return re.compile(rb"\n" + re.escape(name_lower) + rb":[ \t]*+([^\r]*+)", re.IGNORECASE).search
