@@ -1,0 +1,191 @@
+"""Three loggers and how they look: one line a record, for people or as JSON; and the access log, off the hot path.
+
+    access_log  one line for each request       `framework.access`
+    app_log     what an application got wrong   `framework.application`
+    gen_log     everything else                 `framework.general`
+
+A rude client is INFO; ERROR means that someone must act. Nothing is configured by importing this.
+"""
+
+import atexit
+import json
+import logging
+import logging.handlers
+import sys
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+from framework.options import OptionParser
+from framework.options import options as process_options
+
+access_log = logging.getLogger("framework.access")
+app_log = logging.getLogger("framework.application")
+gen_log = logging.getLogger("framework.general")
+
+_COLORS = {logging.DEBUG: "34", logging.INFO: "32", logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "35"}
+# What every record has; the rest came in by `extra` and belongs into the JSON.
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+
+
+class LogFormatter(logging.Formatter):
+    """`[I 241124 12:00:00 module:12] text`, the prefix coloured by level if the stream is a terminal."""
+
+    def __init__(self, color: bool = False) -> None:
+        super().__init__(datefmt="%y%m%d %H:%M:%S")
+        self.color = color
+
+    def format(self, record: logging.LogRecord) -> str:
+        when = self.formatTime(record, self.datefmt)
+        prefix = f"[{record.levelname[0]} {when} {record.module}:{record.lineno}]"
+        if self.color:
+            prefix = f"\x1b[{_COLORS.get(record.levelno, '0')}m{prefix}\x1b[0m"
+        # A line end in what a client sent must not look like another record (CWE-117).
+        text = f"{prefix} " + record.getMessage().replace("\r", "\\r").replace("\n", "\n    ")
+        if record.exc_info:
+            text += "\n    " + self.formatException(record.exc_info).replace("\n", "\n    ")
+        if record.stack_info:
+            text += "\n    " + record.stack_info.replace("\n", "\n    ")
+        return text
+
+
+class JSONFormatter(logging.Formatter):
+    """One JSON object a line: time (UTC), level, logger, message, place, traceback, and what `extra` holds."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts: dict[str, object] = {
+            "time": format_time(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            "place": f"{record.module}:{record.lineno}",
+        }
+        if record.exc_info:
+            facts["traceback"] = self.formatException(record.exc_info)
+        facts |= {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
+        return json.dumps(facts, default=str)
+
+
+def format_time(seconds: float) -> str:
+    """ISO 8601 in UTC, with milliseconds, of seconds since the epoch."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds * 1000) % 1000:03d}Z"
+
+
+def make_formatter(form: str, stream: TextIO) -> logging.Formatter:
+    """The formatter for `form`, "human" or "json"."""
+    return JSONFormatter() if form == "json" else LogFormatter(color=stream.isatty())
+
+
+def define_logging_options(options: OptionParser = process_options) -> None:
+    """Declare the settings of the log: LOG_LEVEL, LOG_FORMAT, and the file with its rotation."""
+    options.define("log_level", default="info", type=_parse_level, metavar="debug|info|warning|error|none",
+                   help="least level that is logged; none leaves logging alone", group="log")  # fmt: skip
+    options.define("log_format", default="human", type=_parse_format, metavar="human|json",
+                   help="lines for people, or JSON objects", group="log")  # fmt: skip
+    options.define("log_file_prefix", default="", metavar="PATH", help="log to this file, not to stderr", group="log")
+    options.define("log_file_max_size", default=100_000_000, metavar="BYTES", help="rotate at this size", group="log")
+    options.define("log_file_num_backups", default=10, metavar="N", help="rotated files that are kept", group="log")
+
+
+def _parse_level(text: str) -> str:
+    if text.lower() not in ("debug", "info", "warning", "error", "none"):
+        raise ValueError("debug, info, warning, error or none")
+    return text.lower()
+
+
+def _parse_format(text: str) -> str:
+    if text not in ("human", "json"):
+        raise ValueError("human or json")
+    return text
+
+
+def enable_pretty_logging(options: OptionParser = process_options) -> None:
+    """Log as the settings of `define_logging_options` say: to the file if one is set, else to stderr."""
+    if options.log_level == "none":
+        return
+    root = logging.getLogger()
+    root.setLevel(options.log_level.upper())
+    if options.log_file_prefix:
+        handler: logging.Handler = logging.handlers.RotatingFileHandler(
+            options.log_file_prefix, maxBytes=options.log_file_max_size, backupCount=options.log_file_num_backups
+        )
+        handler.setFormatter(JSONFormatter() if options.log_format == "json" else LogFormatter())
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(make_formatter(options.log_format, sys.stderr))
+    root.addHandler(handler)
+
+
+class AccessLog:
+    """Lines about requests, put together and written in batches: a request costs one append.
+
+    `schedule(flush)` is called once for each batch and calls `flush` a little later (`loop.call_later(0.2, flush)`);
+    what is left is written at exit. At most `max_batch` lines wait. If the disk refuses, the lines are dropped and
+    counted in `dropped`: serving goes on.
+    """
+
+    __slots__ = ("_form", "_lines", "_schedule", "_write", "dropped", "max_batch")
+
+    def __init__(
+        self,
+        write: Callable[[str], object],
+        schedule: Callable[[Callable[[], None]], object],
+        form: str = "human",
+        max_batch: int = 1000,
+    ) -> None:
+        self._write = write
+        self._schedule = schedule
+        self._form = form
+        self._lines: list[tuple[float, int, str, str, str, float, str]] = []
+        self.max_batch = max_batch
+        self.dropped = 0
+        atexit.register(self.flush)
+
+    def record(self, status: int, method: str, uri: str, remote_ip: str, seconds: float, request_id: str = "") -> None:
+        """Note one answered request; `seconds` is how long it took."""
+        lines = self._lines
+        lines.append((time.time(), status, method, uri, remote_ip, seconds, request_id))
+        if len(lines) == 1:
+            self._schedule(self.flush)
+        elif len(lines) >= self.max_batch:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        lines, self._lines = self._lines, []
+        if not lines:
+            return
+        format_line = _format_json if self._form == "json" else _format_human
+        try:
+            self._write("".join([format_line(*line) for line in lines]))
+        except OSError:
+            self.dropped += len(lines)
+
+    def close(self) -> None:
+        self.flush()
+        atexit.unregister(self.flush)
+
+
+def _format_human(
+    when: float, status: int, method: str, uri: str, remote_ip: str, seconds: float, request_id: str
+) -> str:
+    level = "I" if status < 400 else "W" if status < 500 else "E"
+    stamp = time.strftime("%y%m%d %H:%M:%S", time.localtime(when))
+    return f"[{level} {stamp} access] {status} {method} {uri} ({remote_ip}) {seconds * 1000:.2f}ms\n"
+
+
+def _format_json(
+    when: float, status: int, method: str, uri: str, remote_ip: str, seconds: float, request_id: str
+) -> str:
+    facts = {
+        "time": format_time(when),
+        "logger": access_log.name,
+        "status": status,
+        "method": method,
+        "uri": uri,
+        "remote_ip": remote_ip,
+        "request_time_s": round(seconds, 6),
+    }
+    if request_id:
+        facts["request_id"] = request_id
+    return json.dumps(facts) + "\n"

@@ -1,0 +1,127 @@
+"""How log lines look, and that the access log batches, survives a full disk and forges nothing."""
+
+import errno
+import io
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from framework import log
+from framework.options import OptionError, OptionParser
+
+
+def _record(message: str, *args: object, level: int = logging.INFO, **extra: object) -> logging.LogRecord:
+    record = logging.LogRecord("framework.general", level, "/x/module.py", 12, message, args, None)
+    record.__dict__.update(extra)
+    return record
+
+
+def test_human_lines_say_level_place_and_text() -> None:
+    line = log.LogFormatter().format(_record("hello %s", "you", level=logging.WARNING))
+    assert line.startswith("[W ") and line.endswith(" module:12] hello you")
+    assert log.LogFormatter(color=True).format(_record("x")).startswith("\x1b[32m[I ")
+
+
+def test_human_lines_can_not_be_forged() -> None:
+    text = log.LogFormatter().format(_record("%s", "a\r\n[E 241124 12:00:00 module:1] forged"))
+    assert text.splitlines()[1].startswith("    [E")
+
+
+def test_json_lines_hold_extra_and_traceback() -> None:
+    try:
+        raise ValueError("boom")
+    except ValueError:
+        record = _record("failed", request_id="r1")
+        record.exc_info = sys.exc_info()
+    facts = json.loads(log.JSONFormatter().format(record))
+    assert (facts["level"], facts["message"], facts["place"], facts["request_id"]) == (
+        "info",
+        "failed",
+        "module:12",
+        "r1",
+    )
+    assert "ValueError: boom" in facts["traceback"]
+
+
+@pytest.fixture
+def root() -> Iterator[logging.Logger]:
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield root
+    for handler in set(root.handlers) - set(handlers):
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(level)
+
+
+def test_enable_pretty_logging_rotates_files(root: logging.Logger, tmp_path: Path) -> None:
+    options = OptionParser()
+    log.define_logging_options(options)
+    options.parse_environment(
+        {"LOG_FORMAT": "json", "LOG_FILE_PREFIX": str(tmp_path / "log"), "LOG_FILE_MAX_SIZE": "300"}
+    )
+    log.enable_pretty_logging(options)
+    for n in range(5):
+        log.gen_log.info("line %d", n)
+    assert json.loads((tmp_path / "log").read_text().splitlines()[-1])["message"] == "line 4"
+    assert (tmp_path / "log.1").exists()
+
+
+def test_log_level_none_leaves_logging_alone(root: logging.Logger) -> None:
+    options = OptionParser()
+    log.define_logging_options(options)
+    options.log_level = "none"
+    before = list(root.handlers)
+    log.enable_pretty_logging(options)
+    assert root.handlers == before
+
+
+def test_wrong_level_and_format_are_clear() -> None:
+    options = OptionParser()
+    log.define_logging_options(options)
+    with pytest.raises(OptionError, match="LOG_LEVEL: expected debug, info, warning, error or none, got 'loud'"):
+        options.parse_environment({"LOG_LEVEL": "loud"})
+    with pytest.raises(OptionError, match="LOG_FORMAT: expected human or json, got 'xml'"):
+        options.parse_environment({"LOG_FORMAT": "xml"})
+
+
+def test_make_formatter() -> None:
+    assert isinstance(log.make_formatter("json", io.StringIO()), log.JSONFormatter)
+    assert isinstance(log.make_formatter("human", io.StringIO()), log.LogFormatter)
+
+
+def test_access_log_writes_one_batch_for_many_requests() -> None:
+    written: list[str] = []
+    scheduled: list[Callable[[], None]] = []
+    access = log.AccessLog(written.append, scheduled.append)
+    access.record(200, "GET", "/a", "127.0.0.1", 0.00125)
+    access.record(500, "POST", "/b", "::1", 0.002)
+    assert (written, len(scheduled)) == ([], 1)
+    scheduled[0]()
+    access.close()
+    first, second = "".join(written).splitlines()
+    assert first.endswith("access] 200 GET /a (127.0.0.1) 1.25ms") and second.startswith("[E ")
+
+
+def test_access_log_as_json_flushes_a_full_batch() -> None:
+    written: list[str] = []
+    access = log.AccessLog(written.append, lambda flush: None, form="json", max_batch=2)
+    access.record(200, "GET", '/"quoted"', "127.0.0.1", 0.5, "r1")
+    access.record(404, "GET", "/x", "127.0.0.1", 0.5)
+    access.close()
+    facts = [json.loads(line) for line in "".join(written).splitlines()]
+    assert (facts[0]["uri"], facts[0]["request_id"], facts[1]["status"]) == ('/"quoted"', "r1", 404)
+
+
+def test_access_log_drops_and_counts_when_the_disk_is_full() -> None:
+    def write(text: str) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    access = log.AccessLog(write, lambda flush: None)
+    access.record(200, "GET", "/", "127.0.0.1", 0.1)
+    access.close()
+    assert access.dropped == 1
