@@ -17,7 +17,7 @@ _WHITESPACE = re.compile(r"[\x00-\x20]+")
 
 
 class Safe(str):
-    """HTML to be printed as it is. Templates and `xhtml_escape` leave it alone; joined to other text it is plain text."""
+    """HTML to print as it is. Templates and `xhtml_escape` leave it alone; joined to other text it is plain text."""
 
     __slots__ = ()
 
