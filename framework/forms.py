@@ -159,6 +159,15 @@ def _unescape_browser_quoting(value: str) -> str:
     return value.replace("%22", '"')
 
 
+_URLENCODED = "application/x-www-form-urlencoded"
+_MULTIPART = "multipart/form-data"
+
+
+def is_form(content_type: str) -> bool:
+    """Whether `parse_body` takes bodies of this Content-Type."""
+    return content_type.lower().startswith((_URLENCODED, _MULTIPART))
+
+
 def parse_body(
     content_type: str, body: bytes, arguments: dict[str, list[bytes]], files: dict[str, list[HTTPFile]]
 ) -> None:
@@ -167,8 +176,8 @@ def parse_body(
     Raises:
         ProtocolError: 400, if the body is malformed or exceeds the limits.
     """
-    if content_type.startswith("application/x-www-form-urlencoded"):
+    if content_type.lower().startswith(_URLENCODED):
         for name, values in parse_urlencoded(body).items():
             arguments.setdefault(name, []).extend(values)
-    elif content_type.startswith("multipart/form-data"):
+    elif content_type.lower().startswith(_MULTIPART):
         parse_multipart(parse_boundary(content_type), body, arguments, files)

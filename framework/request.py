@@ -16,16 +16,19 @@ from framework.httputil import HTTPFile, HTTPHeaders
 
 if TYPE_CHECKING:
     import asyncio
-    from http.cookies import SimpleCookie
     from typing import BinaryIO
+
+Fields = dict[str, list[bytes]]
+Files = dict[str, list[HTTPFile]]
 
 
 class ServerConnection(Protocol):
     """What `request.connection` offers an application: one object per connection, one request at a time."""
 
     keep_alive: bool
-    closed: bool
 
+    @property
+    def closed(self) -> bool: ...
     def write(self, data: bytes) -> None: ...
     def finish(self) -> None: ...
     def answer(self, data: bytes) -> None: ...
@@ -62,15 +65,14 @@ class HTTPRequest:
     __slots__ = (
         "_arguments",
         "_body_arguments",
-        "_cookies",
         "_files",
         "_finished_at",
         "_headers",
+        "_host",
         "_query_arguments",
         "_start",
         "body",
         "connection",
-        "host",
         "method",
         "path",
         "protocol",
@@ -80,6 +82,14 @@ class HTTPRequest:
         "uri",
         "version",
     )
+
+    # Slots that are filled when first asked for; empty until then.
+    _arguments: Fields
+    _body_arguments: Fields
+    _files: Files
+    _finished_at: float
+    _headers: HTTPHeaders
+    _query_arguments: Fields
 
     def __init__(
         self,
@@ -97,33 +107,65 @@ class HTTPRequest:
         self.uri = uri
         self.path, _, self.query = uri.partition("?")
         self.version = version
-        self._headers: HTTPHeaders | None = HTTPHeaders(headers or {})
-        self.host = host or self._headers.get("Host") or "127.0.0.1"
+        self._headers = HTTPHeaders(headers or {})
+        self._host: bytes | str | None = host or self._headers.get("Host")
         self.body = body
         self.remote_ip = remote_ip
         self.protocol = protocol
         self.connection: Any = connection  # a ServerConnection; foreign ones may do less
         lines = "".join(f"{name}: {value}\r\n" for name, value in self._headers.get_all())
         self.raw_head = f"{method} {uri} {version}\r\n{lines}\r\n".encode("utf-8", "surrogateescape")
-        self._forget()
-
-    def _forget(self) -> None:
         self._start = time.perf_counter()
-        self._finished_at: float | None = None
-        self._arguments: dict[str, list[bytes]] | None = None
-        self._query_arguments: dict[str, list[bytes]] | None = None
-        self._body_arguments: dict[str, list[bytes]] | None = None
-        self._files: dict[str, list[HTTPFile]] | None = None
-        self._cookies: SimpleCookie | None = None
+
+    @classmethod
+    def from_head(
+        cls, method: str, parts: tuple[str, str, str, str | None], host: bytes | None, raw_head: bytes, connection: Any
+    ) -> "HTTPRequest":
+        """The HTTP/1.1 request of a head found valid. `parts`: target, path, query, and host in the target or None.
+
+        Sets as little as possible: attributes left out here are made when first asked for.
+        """
+        request = cls.__new__(cls)
+        request.method = method
+        request.uri, request.path, request.query, target_host = parts
+        # RFC 9112 §3.2.2: the host in the target counts, whatever the field says.
+        request._host = host if target_host is None else target_host
+        request.version = "HTTP/1.1"
+        request.raw_head = raw_head
+        request.connection = connection
+        request.remote_ip = connection.remote_ip
+        request.protocol = connection.protocol
+        request.body = b""
+        request._start = time.perf_counter()
+        return request
+
+    @property
+    def has_host(self) -> bool:
+        """Whether the request says which host it is meant for."""
+        return self._host is not None
+
+    @property
+    def host(self) -> str:
+        """The host, with the port if one was given."""
+        host = self._host
+        if host is None:
+            return "127.0.0.1"
+        if isinstance(host, bytes):
+            host = self._host = host.decode("latin-1")
+        return host
+
+    @host.setter
+    def host(self, host: str) -> None:
+        self._host = host
 
     @property
     def headers(self) -> HTTPHeaders:
-        """The header map, built from `raw_head` when first asked for."""
-        headers = self._headers
-        if headers is None:
-            block = self.raw_head[self.raw_head.find(b"\n") + 1 :]
-            headers = self._headers = HTTPHeaders.from_valid_block(block)
-        return headers
+        """The header map."""
+        try:
+            return self._headers
+        except AttributeError:
+            self._headers = HTTPHeaders.from_valid_block(self.raw_head[self.raw_head.find(b"\n") + 1 :])
+            return self._headers
 
     @headers.setter
     def headers(self, headers: HTTPHeaders) -> None:
@@ -135,73 +177,80 @@ class HTTPRequest:
         return match[1].rstrip(b" \t") if match is not None else None
 
     @property
-    def query_arguments(self) -> dict[str, list[bytes]]:
+    def query_arguments(self) -> Fields:
         """Fields of the query.
 
         Raises:
             ProtocolError: 400, if there are too many.
         """
-        if self._query_arguments is None:
+        try:
+            return self._query_arguments
+        except AttributeError:
             self._query_arguments = forms.parse_urlencoded(self.query.encode("utf-8")) if self.query else {}
-        return self._query_arguments
+            return self._query_arguments
 
     @property
-    def body_arguments(self) -> dict[str, list[bytes]]:
+    def body_arguments(self) -> Fields:
         """Fields of a form body; empty for other bodies.
 
         Raises:
             ProtocolError: 400, if the body is malformed.
         """
-        self._parse_body()
-        return cast(dict[str, list[bytes]], self._body_arguments)
+        try:
+            return self._body_arguments
+        except AttributeError:
+            self._parse_body()
+            return self._body_arguments
 
     @property
-    def files(self) -> dict[str, list[HTTPFile]]:
+    def files(self) -> Files:
         """Files of a multipart body.
 
         Raises:
             ProtocolError: 400, if the body is malformed.
         """
-        self._parse_body()
-        return cast(dict[str, list[HTTPFile]], self._files)
+        try:
+            return self._files
+        except AttributeError:
+            self._parse_body()
+            return self._files
 
     def _parse_body(self) -> None:
-        if self._body_arguments is not None and self._files is not None:
-            return
-        arguments: dict[str, list[bytes]] = {}
-        files: dict[str, list[HTTPFile]] = {}
+        arguments: Fields = {}
+        files: Files = {}
         if self.body:
-            encoding = self.find_header(b"content-encoding") or b"identity"
-            if encoding.lower() != b"identity":
-                raise ProtocolError("form: expected no Content-Encoding", 415)
             content_type = (self.find_header(b"content-type") or b"").decode("latin-1")
+            encoding = self.find_header(b"content-encoding") or b"identity"
+            if encoding.lower() != b"identity" and forms.is_form(content_type):
+                raise ProtocolError("form: expected no Content-Encoding", 415)
             forms.parse_body(content_type, self.body, arguments, files)
         self._body_arguments = arguments
         self._files = files
 
     @property
-    def arguments(self) -> dict[str, list[bytes]]:
+    def arguments(self) -> Fields:
         """Fields of the query, followed by those of the body.
 
         Raises:
             ProtocolError: 400, if either is malformed.
         """
-        if self._arguments is None:
-            if self.body:
-                self._arguments = {name: list(values) for name, values in self.query_arguments.items()}
-                for name, values in self.body_arguments.items():
-                    self._arguments.setdefault(name, []).extend(values)
-            else:
-                self._arguments = self.query_arguments
-        return self._arguments
+        try:
+            return self._arguments
+        except AttributeError:
+            self._arguments = self._join_arguments() if self.body else self.query_arguments
+            return self._arguments
 
-    def set_body(self, arguments: dict[str, list[bytes]], files: dict[str, list[HTTPFile]]) -> None:
-        """Say what a body that was parsed while it arrived held."""
+    def _join_arguments(self) -> Fields:
+        joined = {name: list(values) for name, values in self.query_arguments.items()}
+        for name, values in self.body_arguments.items():
+            joined.setdefault(name, []).extend(values)
+        return joined
+
+    def set_form(self, arguments: Fields, files: Files) -> None:
+        """Say what a form that was parsed while it arrived held."""
         self._body_arguments = arguments
         self._files = files
-        self._arguments = {name: list(values) for name, values in self.query_arguments.items()}
-        for name, values in arguments.items():
-            self._arguments.setdefault(name, []).extend(values)
+        self._arguments = self._join_arguments()
 
     def supports_http_1_1(self) -> bool:
         """Whether the request is of HTTP/1.1 or a later minor version."""
@@ -223,8 +272,9 @@ class HTTPRequest:
         return f"{self.protocol}://{self.host}{self.uri}"
 
     def request_time(self) -> float:
-        """Seconds from the head's arrival until now, or until the answer was complete."""
-        return (self._finished_at or time.perf_counter()) - self._start
+        """Seconds from the head's arrival until now, or until `finish`."""
+        finished_at: float = getattr(self, "_finished_at", 0.0)
+        return (finished_at or time.perf_counter()) - self._start
 
     def get_ssl_certificate(self, binary_form: bool = False) -> dict[str, Any] | bytes | None:
         """The client's certificate, None without one; a dict or, with binary_form, DER bytes."""

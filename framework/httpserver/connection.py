@@ -1,0 +1,496 @@
+"""One connection: bytes in, application called, bytes out. The `request.connection` of all its requests.
+
+A connection is in one of these states:
+
+    HEAD       between requests, or a head has begun to arrive
+    BODY       the head is there, its body arrives: it is buffered, or a receiver of the application's takes it
+    ANSWER     the request is with the application, which has not finished the answer
+    LINGER     the last answer is written: what still arrives is thrown away until the client closes
+    GONE       closed, or taken away by `detach`
+
+One request at a time: pipelined ones wait in `_input`, and beyond a limit in the kernel. Nothing is started while
+the client does not read what it got, so neither input nor output grows.
+"""
+
+import asyncio
+import logging
+import math
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from framework import clock
+from framework.errors import ProtocolError
+from framework.http1 import Framing, HeadReader, match_head
+from framework.httpserver.incoming import IncomingBody
+from framework.httpserver.outgoing import ANSWER, BODY, GONE, HEAD, LINGER, Outgoing
+from framework.httpserver.refusal import format_refusal
+from framework.httpserver.targets import known_targets, resolve_target
+from framework.request import HTTPRequest
+
+if TYPE_CHECKING:
+    from framework.httpserver.server import HTTPServer
+
+_general_log = logging.getLogger("framework.general")
+_application_log = logging.getLogger("framework.application")
+
+_METHODS = {m.encode(): m for m in ("GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS")}
+_SMALL_HEAD_BYTES = 1024
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Connection(Outgoing):
+    """What the contract calls `request.connection`, and the transport's protocol: one object for both."""
+
+    __slots__ = (
+        "_close_callback",
+        "_has_written",
+        "_head_reader",
+        "_incoming",
+        "_input",
+        "_is_advancing",
+        "_position",
+        "_requests",
+        "_task",
+    )
+
+    def __init__(self, server: "HTTPServer") -> None:
+        super().__init__(server)
+        self._input = b""
+        self._position = 0  # of the first byte of _input that has not been used
+        self._is_advancing = False
+        self._head_reader: HeadReader | None = None
+        self._incoming: IncomingBody | None = None
+        self._requests = 0
+        self._has_written = False
+        self._close_callback: Callable[[], object] | None = None
+        self._task: asyncio.Future[None] | None = None
+
+    # ---- what the transport tells us
+
+    def data_received(self, data: bytes) -> None:
+        if self._state == LINGER:
+            return
+        self._input = self._input + data if self._input else data
+        if self._state <= BODY:
+            self._advance()
+        if self._input:
+            self._adjust_reading()
+
+    def eof_received(self) -> bool:
+        if self._state == ANSWER or (self._state == HEAD and self._input):
+            # The client may only have closed its side, so the answer may still be wanted; net/http sees it so, too.
+            self._call_close_callback()
+            self.keep_alive = False
+            self._watch(self._server.limits.write_timeout_s)
+            return True
+        return False
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._state == HEAD:
+            self.deadline = clock.now + self._server.limits.idle_timeout_s
+            self._advance()
+        elif self._state == ANSWER:
+            self.deadline = math.inf
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        incoming, self._incoming = self._incoming, None
+        if self._state != GONE:
+            self._end()
+        self._input = b""
+        self._drop_body(incoming)
+        self._call_close_callback()
+
+    def expire(self) -> None:
+        """A deadline has passed: the wheel calls this."""
+        limits = self._server.limits
+        if self._is_writing_paused or self._state == LINGER:
+            if self._is_progressing():
+                self._watch(limits.write_timeout_s)
+            else:
+                self.abort()
+        elif self._state == ANSWER:
+            self.abort()
+        elif self._state == BODY:
+            if self._incoming is None or self._incoming.is_waiting:
+                self._watch(limits.body_timeout_s)
+            else:
+                self._refuse(ProtocolError("body: expected more of it in time", 408))
+        elif self._state == HEAD:
+            if self._input and not self._server.is_taking_requests:
+                self._watch(limits.head_timeout_s)
+            elif self._input:
+                self._refuse(ProtocolError("head: expected the rest of it in time", 408))
+            else:
+                self._close_soon()
+
+    # ---- input
+
+    def advance(self) -> None:
+        """Go on with the input, as far as it, the application and the client's reading allow."""
+        if self._state <= BODY and self._input:
+            self._advance()
+
+    def _advance(self) -> None:
+        if self._is_advancing:
+            return
+        self._is_advancing = True
+        try:
+            while (self._state == HEAD and self._take_head()) or (self._state == BODY and self._take_body()):
+                pass
+        except ProtocolError as error:
+            self._refuse(error)
+        finally:
+            self._is_advancing = False
+        if self._output is not None:
+            self._flush()
+        if self._position:
+            self._input = self._input[self._position :]
+            self._position = 0
+        if self._is_reading_paused:
+            self._adjust_reading()
+
+    def _adjust_reading(self) -> None:
+        """Read on exactly if what would be read can be used or at least held."""
+        if self._state <= ANSWER:
+            is_waiting = self._incoming is not None and self._incoming.is_waiting
+            if is_waiting or len(self._input) > self._server.limits.max_pipelined_bytes:
+                self._pause_reading()
+            else:
+                self._resume_reading()
+
+    def _take_head(self) -> bool:
+        """Whether there is more to do: False if the head is not there, or the application has not answered yet.
+
+        Raises:
+            ProtocolError: if the head is to be refused.
+        """
+        data = self._input
+        start = self._position
+        server = self._server
+        if start == len(data) or self._is_writing_paused or not server.is_taking_requests:
+            return False
+        match = match_head(data, start)
+        if match is None:
+            return self._wait_for_head()
+        method, target, minor, framing_before, host, framing_after = match.groups()
+        end = match.end()
+        if end - start > _SMALL_HEAD_BYTES or self._head_reader is not None:
+            self._check_sizes(data[start:end], target)
+        known_method = _METHODS.get(method)
+        parts = known_targets.get(target) if known_method is not None else None
+        if parts is None:
+            parts = resolve_target(method, target)
+        raw_head = data[start:end]
+        request = HTTPRequest.from_head(known_method or method.decode("ascii"), parts, host, raw_head, self)
+        self._position = end
+        self._requests += 1
+        self._state = ANSWER
+        self.keep_alive = server.keeps_alive and self._requests < server.limits.max_requests_per_connection
+        if server.believes_headers and self.is_trusted:
+            server.believe_headers(request)
+        if framing_before or framing_after or minor != b"1" or host is None or known_method is None:
+            return self._take_framing(request, int(minor))
+        self._has_written = False
+        self._call_application(request)
+        return self._state == HEAD
+
+    def _wait_for_head(self) -> bool:
+        data = self._input
+        position = self._position
+        if self._head_reader is None:
+            # RFC 9112 §2.2: empty lines before the request line are ignored.
+            while data.startswith(b"\r\n", position):
+                position += 2
+            if position != self._position:
+                self._position = position
+                return position < len(data)
+            if len(data) == position + 1 and data.endswith(b"\r"):
+                return False
+            limits = self._server.limits
+            self._head_reader = HeadReader(limits.max_head_bytes, limits.max_target_bytes, limits.max_header_fields)
+            if self._requests:  # the time for the first head runs since connecting
+                self._watch(limits.head_timeout_s)
+        self._head_reader.examine(data, position)
+        return False
+
+    def _check_sizes(self, head: bytes, target: bytes) -> None:
+        limits = self._server.limits
+        self._head_reader = None
+        if len(target) > limits.max_target_bytes:
+            raise ProtocolError(f"request line: expected a target of at most {limits.max_target_bytes} bytes", 414)
+        if len(head) > limits.max_head_bytes:
+            raise ProtocolError(f"head: expected at most {limits.max_head_bytes} bytes", 431)
+        if head.count(b"\n") - 2 > limits.max_header_fields:
+            raise ProtocolError(f"head: expected at most {limits.max_header_fields} header fields", 431)
+
+    def _take_framing(self, request: HTTPRequest, minor: int) -> bool:
+        """As _take_head, for a head that says more than what is wanted."""
+        self._has_written = False
+        if minor == 0:
+            request.version = "HTTP/1.0"
+        elif not request.has_host:
+            raise ProtocolError("Host: expected one, got none")
+        framing = Framing(request.raw_head, minor)
+        if framing.close or (minor == 0 and not framing.keep_alive):
+            self.keep_alive = False
+        if request.method == "CONNECT":
+            raise ProtocolError("request line: expected no CONNECT, this is not a proxy", 501)
+        if not framing.is_chunked and not framing.content_length:
+            self._call_application(request)
+            return self._state == HEAD
+        limits = self._server.limits
+        incoming = self._incoming = IncomingBody(request, framing.content_length, limits)
+        self._state = BODY
+        self._offer_body(incoming)
+        if self._incoming is None:
+            return False
+        incoming.check_size()
+        if framing.expects_continue and self._position == len(self._input) and not self._has_written:
+            self._flush()
+            self._send(_CONTINUE)
+        self._watch(incoming.timeout_s)
+        return True
+
+    def _offer_body(self, incoming: IncomingBody) -> None:
+        """Ask the application whether it wants the body while it arrives."""
+        ask = self._server.body_receiver
+        if ask is None:
+            return
+        # Who answers before the body is there can not know where the next request begins: such an answer is the last.
+        incoming.keep_alive, self.keep_alive = self.keep_alive, False
+        try:
+            incoming.receiver = ask(incoming.request)
+        except Exception:
+            self._fail(incoming.request)
+            return
+        if incoming.receiver is None:
+            self.keep_alive = incoming.keep_alive
+
+    def _take_body(self) -> bool:
+        """Whether there is more to do: False if the body is not there, or the application has not answered yet.
+
+        Raises:
+            ProtocolError: if the body is to be refused.
+        """
+        incoming = self._incoming
+        if incoming is None or incoming.is_waiting:
+            return False
+        try:
+            self._position, waiting = incoming.take(self._input, self._position)
+        except ProtocolError:
+            raise
+        except Exception:
+            self._fail(incoming.request)
+            return False
+        if self._incoming is None:  # the receiver had enough
+            return False
+        if waiting is None and not incoming.is_done and not incoming.needs_input:
+            waiting = asyncio.sleep(0)
+        if waiting is not None:
+            incoming.is_waiting = True
+            self._pause_reading()
+            asyncio.ensure_future(waiting).add_done_callback(self._receiver_is_ready)
+            return False
+        if not incoming.is_done:
+            self.deadline = clock.now + incoming.timeout_s
+            return False
+        self._complete_body(incoming)
+        return self._state == HEAD
+
+    def _receiver_is_ready(self, waiting: "asyncio.Future[None]") -> None:
+        incoming = self._incoming
+        if waiting.cancelled() or waiting.exception() is not None:
+            if incoming is not None:
+                self._fail(incoming.request, waiting)
+            return
+        if incoming is None:
+            return
+        incoming.is_waiting = False
+        if incoming.is_done:
+            self._complete_body(incoming)
+        else:
+            self._watch(incoming.timeout_s)
+        self._advance()
+        self._adjust_reading()
+
+    def _complete_body(self, incoming: IncomingBody) -> None:
+        self._incoming = None
+        self._state = ANSWER
+        if incoming.receiver is None:
+            self._call_application(incoming.request)
+            return
+        self.deadline = math.inf
+        self.keep_alive = incoming.keep_alive and self._server.keeps_alive
+        try:
+            incoming.receiver.body_complete()
+        except Exception:
+            self._fail(incoming.request)
+
+    # ---- the application
+
+    def _call_application(self, request: HTTPRequest) -> None:
+        try:
+            result = self._server.application(request)
+            if result is not None:
+                self._await_application(request, result)
+        except Exception:
+            self._fail(request)
+        if self._state == ANSWER:
+            self.deadline = math.inf  # it takes its time; a stale deadline must not end it
+
+    def _await_application(self, request: HTTPRequest, result: Awaitable[None]) -> None:
+        """Let an asynchronous application begin at once; often it is done without ever waiting."""
+        if asyncio.iscoroutine(result):
+            task: asyncio.Future[None] = asyncio.Task(result, loop=asyncio.get_running_loop(), eager_start=True)
+        else:
+            task = asyncio.ensure_future(result)
+        number = self._requests
+
+        def done(task: "asyncio.Future[None]") -> None:
+            if self._task is task:
+                self._task = None
+            if task.cancelled() or task.exception() is not None:
+                self._fail(request, task, is_current=number == self._requests)
+
+        if task.done():
+            done(task)
+        else:
+            self._task = task  # the loop itself holds tasks only weakly
+            task.add_done_callback(done)
+
+    def _fail(self, request: HTTPRequest, task: "asyncio.Future[Any] | None" = None, is_current: bool = True) -> None:
+        """An exception left the application: answer 500 if nothing was answered yet, or else cut the connection."""
+        error = sys.exception() if task is None else None if task.cancelled() else task.exception()
+        if isinstance(error, ProtocolError) and is_current:
+            self._refuse(error)  # the request was found out late, say by its form fields
+            return
+        _application_log.error("uncaught exception: %s %s", request.method, request.path, exc_info=error)
+        if not is_current or self._state not in (BODY, ANSWER):
+            return
+        if self._has_written:
+            self.abort()
+        else:
+            self._send_refusal(500)
+
+    # ---- what the application calls
+
+    def answer(self, data: bytes) -> None:
+        """Send a complete answer: `write` and `finish` in one."""
+        if self._state > ANSWER:
+            return
+        if self._is_advancing and self._position < len(self._input):
+            self._hold(data)
+        elif self._output is not None:
+            self._hold(data)
+            self._flush()
+        else:
+            self._send(data)
+        self._finish()
+
+    def write(self, data: bytes) -> None:
+        """Send bytes of the answer; they are dropped if the client is gone."""
+        if self._state <= ANSWER:
+            self._has_written = True
+            if self._output is not None:
+                self._flush()
+            self._send(data)
+
+    def finish(self) -> None:
+        """The answer is complete: go on with the next request, or close if `keep_alive` is False."""
+        if self._state in (BODY, ANSWER):
+            self._finish()
+
+    def set_close_callback(self, callback: Callable[[], object] | None) -> None:
+        """Have `callback` called, once, if the client goes away before the answer is complete."""
+        self._close_callback = callback
+
+    def set_max_body_size(self, max_body_bytes: int) -> None:
+        """Allow the body at hand to be as large as this; to be called from body_receiver."""
+        if self._incoming is not None:
+            self._incoming.max_body_bytes = max_body_bytes
+
+    def set_body_timeout(self, timeout_s: float) -> None:
+        """Allow this time between two reads of the body at hand; to be called from body_receiver."""
+        if self._incoming is not None:
+            self._incoming.timeout_s = timeout_s
+
+    def detach(self) -> tuple[asyncio.Transport, bytes]:
+        """Give the socket away, for an upgrade: the transport, and the bytes read ahead. The caller sets a protocol."""
+        self._flush()
+        ahead = self._input[self._position :]
+        self._input = b""
+        self._position = 0
+        self._close_callback = None
+        transport = self._transport
+        self._resume_reading()
+        self._end()
+        self._server.hand_over(transport)
+        return transport, ahead
+
+    # ---- the end of an answer
+
+    def _finish(self) -> None:
+        self._close_callback = None
+        if not self.keep_alive or self._state == BODY:
+            self._close_after_answer()
+        elif self._is_advancing:
+            self._state = HEAD
+            self.deadline = clock.now + self._server.limits.idle_timeout_s
+        else:
+            self._state = HEAD
+            self._watch(self._server.limits.idle_timeout_s)
+            if self._input:
+                self._advance()
+
+    def _close_after_answer(self) -> None:
+        incoming, self._incoming = self._incoming, None
+        has_more_input = incoming is not None or self._position < len(self._input)
+        self._input = b""
+        self._position = 0
+        if has_more_input:
+            self._linger()
+        else:
+            self._close_soon()
+
+    def _refuse(self, error: ProtocolError) -> None:
+        """Answer a request that is not one."""
+        _general_log.info("%s: %d %s", self.remote_ip, error.status, error)
+        incoming, self._incoming = self._incoming, None
+        self._drop_body(incoming)
+        self._call_close_callback()
+        if self._state <= ANSWER:
+            if self._has_written and self._state == BODY:
+                self.abort()
+            else:
+                self._send_refusal(error.status)
+
+    def refuse_connection(self, status: int) -> None:
+        """Answer before anything was asked, and close."""
+        self._send_refusal(status)
+
+    def _send_refusal(self, status: int) -> None:
+        self._hold(format_refusal(status))
+        self._close_callback = None
+        self._incoming = None
+        self._input = b""
+        self._position = 0
+        self._linger()
+
+    def _drop_body(self, incoming: IncomingBody | None) -> None:
+        if incoming is None or incoming.receiver is None:
+            return
+        try:
+            incoming.receiver.connection_lost()
+        except Exception:
+            self._fail(incoming.request)
+
+    def _call_close_callback(self) -> None:
+        callback, self._close_callback = self._close_callback, None
+        if callback is None:
+            return
+        try:
+            callback()
+        except Exception:
+            _application_log.error("uncaught exception in a close callback", exc_info=True)

@@ -1,0 +1,261 @@
+"""The way out of a connection: answers in batches, back-pressure towards writers, closing without losing an answer."""
+
+import asyncio
+import math
+import os
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from framework import clock
+from framework.httpserver.sendfile import send_file_to
+
+if TYPE_CHECKING:
+    from framework.httpserver.server import HTTPServer
+
+HEAD, BODY, ANSWER, LINGER, GONE = range(5)
+"""The states of a connection, see framework.httpserver.connection."""
+
+_DEFAULT_HIGH_WATER = 65_536
+_FILE_PIECE_BYTES = 65_536
+# Stands for the transport until there is one, which saves a check for None at every use.
+_NO_TRANSPORT = asyncio.Transport()
+
+
+class Outgoing(asyncio.Protocol):
+    """The half of a connection that writes."""
+
+    __slots__ = (
+        "__weakref__",
+        "_drain_waiter",
+        "_is_reading_paused",
+        "_is_writing_paused",
+        "_output",
+        "_output_bytes",
+        "_server",
+        "_state",
+        "_transport",
+        "_unsent_bytes",
+        "deadline",
+        "is_trusted",
+        "keep_alive",
+        "protocol",
+        "remote_ip",
+        "wheel_slot",
+    )
+
+    def __init__(self, server: "HTTPServer") -> None:
+        self._server = server
+        self._transport = _NO_TRANSPORT
+        self._state = HEAD
+        self._output: list[bytes] | None = None  # answers to pipelined requests, sent in one go
+        self._output_bytes = 0
+        self._is_reading_paused = False
+        self._is_writing_paused = False
+        self._unsent_bytes = 0  # of a slow reader, when last looked at
+        self._drain_waiter: asyncio.Future[None] | None = None
+        self.keep_alive = True
+        self.deadline = math.inf
+        self.wheel_slot = -1
+        self.remote_ip = "0.0.0.0"
+        self.protocol = "http"
+        self.is_trusted = False
+
+    # ---- what the application calls
+
+    def drained(self) -> Awaitable[None] | None:
+        """None if the client keeps up with what is written, or else something to wait for until it does.
+
+        Waiting raises ConnectionResetError if the client is gone.
+        """
+        if self._output:
+            self._flush()
+        if self._state == GONE:
+            return _failed(self._server.loop.create_future())
+        if not self._is_writing_paused:
+            return None
+        if self._drain_waiter is None or self._drain_waiter.done():
+            self._drain_waiter = self._server.loop.create_future()
+        return self._drain_waiter
+
+    async def send_file(self, file: BinaryIO, offset: int, count: int) -> None:
+        """Send `count` bytes of `file` from `offset`, after what is written already; others get their turns meanwhile.
+
+        Raises:
+            ConnectionResetError: the client is gone.
+            EOFError: the file is shorter than that.
+        """
+        if self._transport.get_extra_info("ssl_object") is not None:
+            await self._copy_file(file, offset, count)
+            return
+        await self._sent()
+        # The transport keeps watching its own descriptor, so waiting for room needs another one.
+        fd = os.dup(self._transport.get_extra_info("socket").fileno())
+        try:
+            await send_file_to(fd, file.fileno(), offset, count, self._take_turn)
+        except BrokenPipeError as error:
+            raise ConnectionResetError("the client closed the connection") from error
+        finally:
+            os.close(fd)
+            self.deadline = math.inf
+
+    def _take_turn(self) -> None:
+        if self._state == GONE or self._transport.is_closing():
+            raise ConnectionResetError("the client closed the connection")
+        self._watch(self._server.limits.write_timeout_s)
+
+    async def _copy_file(self, file: BinaryIO, offset: int, count: int) -> None:
+        """As send_file, where the bytes must be encrypted on the way."""
+        while count > 0:
+            piece = os.pread(file.fileno(), min(count, _FILE_PIECE_BYTES), offset)
+            if not piece:
+                raise EOFError(f"send_file: expected {count} more bytes in the file")
+            self.write(piece)
+            offset += len(piece)
+            count -= len(piece)
+            await (self.drained() or asyncio.sleep(0))
+
+    async def _sent(self) -> None:
+        """Return when all that was written is with the kernel."""
+        if self._output:
+            self._flush()
+        if self._state == GONE or self._transport.is_closing():
+            raise ConnectionResetError("the client closed the connection")
+        self._transport.set_write_buffer_limits(0)
+        try:
+            waiting = self.drained()
+            if waiting is not None:
+                await waiting
+        finally:
+            if self._state != GONE:
+                self._transport.set_write_buffer_limits(self._server.limits.write_buffer_bytes)
+
+    def write(self, data: bytes) -> None:
+        """Send bytes of the answer; they are dropped if the client is gone."""
+        if self._state <= ANSWER:
+            self._send(data)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing written now can reach the client."""
+        return self._state == GONE or self._transport.is_closing()
+
+    def close(self) -> None:
+        """Send what is written and close."""
+        if self._state != GONE:
+            self._close_soon()
+
+    def abort(self) -> None:
+        """Close at once; what is written but not sent is lost."""
+        self._output = None
+        if self._state != GONE:
+            self._state = LINGER
+            self._transport.abort()
+
+    def get_ssl_certificate(self, binary_form: bool = False) -> dict[str, Any] | bytes | None:
+        """The client's certificate; None without TLS or without one."""
+        tls = self._transport.get_extra_info("ssl_object")
+        return None if tls is None else cast("dict[str, Any] | bytes | None", tls.getpeercert(binary_form))
+
+    # ---- what the transport tells us
+
+    def expire(self) -> None:
+        """A deadline has passed; the wheel calls this."""
+        self.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        if self._server.limits.write_buffer_bytes != _DEFAULT_HIGH_WATER:
+            self._transport.set_write_buffer_limits(self._server.limits.write_buffer_bytes)
+        self._server.adopt(self, self._transport)
+
+    def pause_writing(self) -> None:
+        self._is_writing_paused = True
+        self._unsent_bytes = 0
+        self._watch(self._server.limits.write_timeout_s)
+
+    def resume_writing(self) -> None:
+        self._is_writing_paused = False
+        waiter, self._drain_waiter = self._drain_waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _end(self) -> None:
+        """Let go of everything; the transport is closed or belongs to somebody else."""
+        self._state = GONE
+        self._output = None
+        self._server.discard(self)
+        waiter, self._drain_waiter = self._drain_waiter, None
+        if waiter is not None and not waiter.done():
+            _failed(waiter)
+
+    # ---- the way out
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._transport.write(data)
+        except RuntimeError:
+            # uvloop raises where asyncio drops: the connection broke a moment ago, and connection_lost is on its way.
+            if not self._transport.is_closing():
+                raise
+
+    def _hold(self, data: bytes) -> None:
+        """Keep an answer for the others of its batch. A batch has an end, for clients that never read."""
+        if self._output is None:
+            self._output = [data]
+        else:
+            self._output.append(data)
+        self._output_bytes += len(data)
+        if self._output_bytes >= _DEFAULT_HIGH_WATER:
+            self._flush()
+
+    def _flush(self) -> None:
+        output, self._output = self._output, None
+        self._output_bytes = 0
+        if output:
+            self._send(output[0] if len(output) == 1 else b"".join(output))
+
+    def _linger(self) -> None:
+        """Close our side and wait for the client to close its own: closing with unread input resets the connection, and
+        the reset may overtake the answer (RFC 9112 §9.6).
+        """
+        self._flush()
+        self._state = LINGER
+        self._unsent_bytes = 0
+        if not self._transport.is_closing():
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+            self._resume_reading()
+        self._watch(self._server.limits.linger_s)
+
+    def _close_soon(self) -> None:
+        self._flush()
+        self._state = LINGER
+        self._unsent_bytes = 0
+        self._transport.close()
+        self._watch(self._server.limits.write_timeout_s)
+
+    def _is_progressing(self) -> bool:
+        """Whether a slow reader has taken anything since this was last asked."""
+        unsent = self._transport.get_write_buffer_size()
+        is_progressing = 0 < unsent < self._unsent_bytes or self._unsent_bytes == 0 < unsent
+        self._unsent_bytes = unsent
+        return is_progressing
+
+    def _watch(self, timeout_s: float) -> None:
+        self._server.wheel.watch(self, clock.now + timeout_s)
+
+    def _pause_reading(self) -> None:
+        if not self._is_reading_paused:
+            self._is_reading_paused = True
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._is_reading_paused:
+            self._is_reading_paused = False
+            self._transport.resume_reading()
+
+
+def _failed(waiter: "asyncio.Future[None]") -> "asyncio.Future[None]":
+    waiter.set_exception(ConnectionResetError("the client closed the connection"))
+    waiter.exception()  # whoever does not wait need not hear of it
+    return waiter

@@ -1,0 +1,250 @@
+import asyncio
+import logging
+
+import pytest
+
+from framework.errors import ProtocolError
+from framework.httpserver import Connection, HTTPServer
+from tests.support.memory import MemoryTransport
+from tests.support.rawhttp import hello
+
+GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n"
+
+
+@pytest.fixture
+def loop():
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.close()
+
+
+def connect(loop, application=hello, **options):
+    server = HTTPServer(application, io_loop=loop, **options)
+    connection = Connection(server)
+    transport = MemoryTransport(connection)
+    connection.connection_made(transport)
+    return connection, transport
+
+
+@pytest.mark.parametrize(
+    "head, is_kept",
+    [
+        (b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", True),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, Close\r\n\r\n", False),
+        (b"GET / HTTP/1.0\r\n\r\n", False),
+        (b"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", True),
+        (b"GET / HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\n\r\n", True),
+    ],
+)
+def test_keep_alive(loop, head, is_kept):
+    connection, transport = connect(loop)
+    connection.data_received(head)
+    assert transport.sent.startswith(b"HTTP/1.1 200 OK")
+    assert transport.is_closed is not is_kept
+
+
+def test_no_keep_alive_and_the_limit_of_requests(loop):
+    for options in ({"no_keep_alive": True}, {"max_requests_per_connection": 1}):
+        connection, transport = connect(loop, **options)
+        connection.data_received(GET)
+        assert b"Connection: close" in transport.sent and transport.is_closed
+
+
+@pytest.mark.parametrize(
+    "head, options, status",
+    [
+        (b"GET /" + b"x" * 20_000, {}, 414),
+        (b"GET / HTTP/1.1\r\nHost: h\r\n" + b"A: b\r\n" * 300, {}, 431),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nA: " + b"b" * 70_000, {}, 431),
+        (b"GET / HTTP/2.0\r\n", {}, 505),
+        (b"GET / HTTP/1.1\r\n\r\n", {}, 400),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\n", {"max_body_bytes": 10}, 413),
+        (b"CONNECT h:1 HTTP/1.1\r\nHost: h\r\n\r\n", {}, 501),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nExpect: x\r\n\r\n", {}, 417),
+    ],
+)
+def test_refusals(loop, head, options, status, caplog):
+    caplog.set_level(logging.INFO)
+    connection, transport = connect(loop, **options)
+    connection.data_received(head)
+    assert transport.sent.startswith(b"HTTP/1.1 %d " % status) and transport.has_eof
+    assert len(caplog.records) == 1 and caplog.records[0].levelname == "INFO"
+    connection.data_received(b"more of it")
+    connection.expire()
+    assert transport.is_closed
+
+
+def test_continue_is_sent_only_when_the_body_is_wanted_and_not_there(loop):
+    expecting = POST.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
+    connection, transport = connect(loop)
+    connection.data_received(expecting)
+    assert transport.sent == b"HTTP/1.1 100 Continue\r\n\r\n"
+    connection.data_received(b"12345")
+    assert transport.sent.count(b"HTTP/1.1 ") == 2
+    connection.data_received(expecting + b"12345")
+    assert transport.sent.count(b"HTTP/1.1 100") == 1 and transport.sent.count(b"HTTP/1.1 200") == 2
+    connection, transport = connect(loop, max_body_bytes=1)
+    connection.data_received(expecting)
+    assert transport.sent.startswith(b"HTTP/1.1 413 ")
+
+
+def test_timeouts_answer_408_or_close_silently(loop):
+    for data, expected in [(b"", b""), (b"GET / HT", b"HTTP/1.1 408 "), (POST + b"12", b"HTTP/1.1 408 ")]:
+        connection, transport = connect(loop)
+        connection.data_received(data) if data else None
+        connection.expire()
+        assert transport.sent[:13] == expected
+        assert transport.is_closed or transport.has_eof
+
+
+def test_hold_starts_nothing_and_resume_goes_on(loop):
+    connection, transport = connect(loop)
+    connection._server.hold()
+    connection.data_received(GET)
+    connection.expire()
+    assert transport.sent == b"" and not transport.is_closed
+    connection._server.resume()
+    assert transport.sent.startswith(b"HTTP/1.1 200")
+
+
+def test_application_that_raises_is_answered_500(loop, caplog):
+    def application(request):
+        raise ValueError("oops")
+
+    connection, transport = connect(loop, application)
+    connection.data_received(GET)
+    assert transport.sent.startswith(b"HTTP/1.1 500 ") and b"oops" not in transport.sent
+    assert caplog.records[0].levelname == "ERROR"
+
+
+def test_application_that_raises_after_writing_is_cut(loop, caplog):
+    def application(request):
+        request.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+        raise ValueError("oops")
+
+    connection, transport = connect(loop, application)
+    connection.data_received(GET)
+    assert b"500" not in transport.sent and transport.is_closed
+
+
+def test_application_that_finds_the_request_malformed(loop):
+    def application(request):
+        raise ProtocolError("form: no", 415)
+
+    connection, transport = connect(loop, application)
+    connection.data_received(GET)
+    assert transport.sent.startswith(b"HTTP/1.1 415 ")
+
+
+def test_close_callback_is_called_once_and_only_before_finish(loop):
+    calls = []
+
+    def application(request):
+        request.connection.set_close_callback(lambda: calls.append(request.path))
+
+    connection, transport = connect(loop, application)
+    connection.data_received(GET)
+    assert connection.eof_received() and calls == ["/"]
+    transport.close()
+    assert calls == ["/"]
+    connection, transport = connect(loop, application)
+    connection.data_received(GET)
+    connection.finish()
+    transport.close()
+    assert calls == ["/"]
+
+
+def test_half_closed_client_gets_its_answer(loop):
+    requests = []
+    connection, transport = connect(loop, requests.append)
+    connection.data_received(GET)
+    assert connection.eof_received()
+    hello(requests[0])
+    assert transport.sent.startswith(b"HTTP/1.1 200") and transport.is_closed
+
+
+def test_detach_hands_over_the_socket_and_what_was_read_ahead(loop):
+    taken = []
+    connection, transport = connect(loop, lambda request: taken.append(request.connection.detach()))
+    connection.data_received(GET + b"frames")
+    assert taken == [(transport, b"frames")]
+    assert connection.closed and connection._server.connections == 1
+
+
+class Streaming:
+    """An application that takes bodies while they arrive."""
+
+    def __init__(self, answer_early=False):
+        self.answer_early = answer_early
+        self.events = []
+        self.gate = None
+
+    def __call__(self, request):
+        hello(request)
+
+    def body_receiver(self, request):
+        self.request = request
+        request.connection.set_max_body_size(10**9)
+        request.connection.set_body_timeout(1)
+        if self.answer_early:
+            hello(request)
+        return self
+
+    def data_received(self, chunk):
+        self.events.append(chunk)
+        return self.gate
+
+    def body_complete(self):
+        self.events.append("complete")
+        hello(self.request)
+
+    def connection_lost(self):
+        self.events.append("lost")
+
+
+def test_streamed_body(loop):
+    application = Streaming()
+    connection, transport = connect(loop, application, max_body_bytes=1)
+    connection.data_received(POST + b"12")
+    connection.data_received(b"345" + GET)
+    assert application.events == [b"12", b"345", "complete"]
+    assert transport.sent.count(b"HTTP/1.1 200 OK") == 2 and b"Connection: close" not in transport.sent
+
+
+def test_streamed_body_with_back_pressure(loop):
+    application = Streaming()
+    application.gate = loop.create_future()
+    connection, transport = connect(loop, application)
+
+    async def main():
+        connection.data_received(POST + b"12")
+        assert not transport.is_reading
+        connection.expire()
+        connection.data_received(b"3")
+        assert application.events == [b"12"]
+        gate, application.gate = application.gate, None
+        gate.set_result(None)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert application.events == [b"12", b"3"] and transport.is_reading
+
+    loop.run_until_complete(main())
+
+
+def test_answer_before_the_streamed_body_is_the_last(loop):
+    connection, transport = connect(loop, Streaming(answer_early=True))
+    connection.data_received(POST)
+    assert b"Connection: close" in transport.sent and transport.has_eof and not transport.is_closed
+
+
+def test_streamed_body_that_breaks_off(loop):
+    application = Streaming()
+    connection, transport = connect(loop, application)
+    connection.data_received(POST + b"12")
+    transport.close()
+    assert application.events == [b"12", "lost"]
+    connection, transport = connect(loop, application)
+    connection.data_received(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nxx")
+    assert application.events[2:] == [b"lost"] or application.events[2:] == ["lost"]
+    assert transport.sent.startswith(b"HTTP/1.1 400 ")
