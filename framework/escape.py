@@ -39,6 +39,23 @@ def xhtml_escape(value: str | bytes) -> str:
     return value.translate(_TO_HTML) if _NEEDS_HTML.search(value) else value
 
 
+def mark_safe(value: str | bytes) -> Safe:
+    """`value`, which the caller vouches for, as text that templates print as it is."""
+    return Safe(to_unicode(value))
+
+
+def escape_value(value: Any) -> str:
+    """Any value as it is printed in HTML: what templates do to an expression."""
+    kind = type(value)
+    if kind is str:
+        return value.translate(_TO_HTML) if _NEEDS_HTML.search(value) else value  # type: ignore[no-any-return]
+    if kind is int or kind is float:
+        return str(value)
+    if kind is bytes or hasattr(value, "__html__"):
+        return xhtml_escape(value)
+    return xhtml_escape(str(value))
+
+
 def xhtml_unescape(value: str | bytes) -> str:
     """`value` with its character references as characters."""
     return html.unescape(to_unicode(value))
