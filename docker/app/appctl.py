@@ -6,8 +6,8 @@
     status    one line per slot
     health    exit 0 if every slot is served and ready (the container's health check)
 
-Policy is pure (`decide_step`), and tested as a table; `roll` carries it out. What lost: `supervisorctl restart group:*`,
-which stops all before it starts any.
+Policy is pure (`decide_step`), and tested as a table; `roll` carries it out. What lost: `supervisorctl restart
+group:*`, which stops all before it starts any.
 """
 
 import argparse
@@ -108,7 +108,7 @@ def wait_for_claim(slot: int, name: str) -> int:
             return program.pid
         time.sleep(POLL_S)
     control.supervisor().supervisor.stopProcess(name)
-    raise RollError(f"slot {slot}: the new process was not ready within {START_DEADLINE_S:.0f} s; the old one still serves")
+    raise RollError(f"slot {slot}: no new process was ready in {START_DEADLINE_S:.0f} s; the old one still serves")
 
 
 def roll_slot(slot: int, is_dry_run: bool) -> str | None:
@@ -192,7 +192,7 @@ def say(line: str) -> None:
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     """The verb and its flags; exits with usage if they are not understood."""
-    parser = argparse.ArgumentParser(prog="appctl", description="Replace, hold and show the frontends of this container.")
+    parser = argparse.ArgumentParser(prog="appctl", description="Replace, hold, show the frontends of this container.")
     parser.add_argument("verb", choices=["roll", "hold", "resume", "status", "health"])
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
     parser.add_argument("--no-wait", action="store_true", help="roll: do not wait until the old processes are gone")

@@ -1,7 +1,7 @@
 """How operators' tools speak to the processes of the app container: over private unix sockets, with HTTP and XML-RPC.
 
-Used by appctl (a person or make asks) and guard (supervisord asks). Only the standard library and supervisor, no framework:
-what watches the frontends must not fail with them.
+Used by appctl (a person or make asks) and guard (supervisord asks). Only the standard library and supervisor, no
+framework: what watches the frontends must not fail with them.
 """
 
 import http.client

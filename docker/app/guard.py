@@ -1,11 +1,13 @@
 """The guard: a supervisord event listener for what supervisord itself does not see.
 
-- A frontend that holds a slot and does not answer on its control socket for 10 s is killed; supervisord starts it again.
+- A frontend that holds a slot and does not answer on its control socket for 10 s is killed; supervisord starts
+  another.
 - A slot whose two programs have both ended (somebody drained the only one) gets one of them back.
-- A program that failed for good (FATAL) ends the container, so that the engine starts it afresh, unless the other program of
-  its slot serves: then it was a new release that failed, and the old one must not die with it.
+- A program that failed for good (FATAL) ends the container, so that the engine starts it afresh, unless the other
+  program of its slot serves: then it was a new release that failed, and the old one must not die with it.
 
-`decide_kills`, `decide_starts` and `is_fatal_for_all` are the policy, pure and tested as tables; `Guard` carries it out.
+`decide_kills`, `decide_starts` and `is_fatal_for_all` are the policy, pure and tested as tables; `Guard` carries
+it out.
 What it refuses to know: HTTP requests, nginx, the database. A slow database is no reason to kill a frontend.
 """
 
@@ -36,7 +38,7 @@ class Ping:
 
 
 def decide_kills(pings: list[Ping], heard_s: Mapping[int, float], now_s: float) -> list[int]:
-    """Process ids of the frontends silent for SILENCE_S seconds; `heard_s` says when each was last heard or first seen."""
+    """Process ids of the frontends silent for SILENCE_S seconds; `heard_s`: when each was last heard or first seen."""
     return [
         ping.pid
         for ping in pings
@@ -55,7 +57,7 @@ def decide_starts(states: Mapping[str, str], slots: int) -> list[str]:
 
 
 def find_sibling(name: str) -> str | None:
-    """The other program of the same slot: `frontend-a:frontend-a_3` of `frontend-b:frontend-b_3`; None for other programs."""
+    """The other program of the slot, `frontend-a:frontend-a_3` of `frontend-b:frontend-b_3`; None if it has none."""
     if name.startswith("frontend-a:"):
         return name.replace("frontend-a", "frontend-b")
     if name.startswith("frontend-b:"):
