@@ -1,9 +1,51 @@
-# Every verb is one target; `make` alone lists them.
+# Every verb is one target, and each is one file in docker/ops; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help test
+.PHONY: help up down destroy-data logs ps sh db test bench dev roll hold resume status lock
 
 help: ## List the verbs
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-test: ## Lint, types and all tests
+up: ## Bring everything up and wait until it is healthy; installs what the machine lacks
+	@sh docker/ops/up.sh
+
+down: ## Stop everything; data stays
+	@sh docker/ops/down.sh
+
+destroy-data: ## Stop everything and remove all data, after asking
+	@sh docker/ops/destroy-data.sh
+
+logs: ## Follow the logs; SERVICE=nginx for one service
+	@sh docker/ops/logs.sh
+
+ps: ## Show services and slots
+	@sh docker/ops/ps.sh
+
+sh: ## A shell in the app container; SERVICE=db for another
+	@sh docker/ops/sh.sh
+
+db: ## A prompt in the database
+	@sh docker/ops/db.sh
+
+test: ## Lint, types and all tests, in containers; ONLY=unit or ONLY=appliance for a part
 	@sh docker/ops/test.sh
+
+bench: ## Requests per second through nginx, as a table
+	@sh docker/ops/bench.sh
+
+dev: ## Like up, with the working tree's code; follows the app's log
+	@sh docker/ops/dev.sh
+
+roll: ## Replace all frontends, slot by slot, without losing a request; ARGS=--dry-run only says how
+	@sh docker/ops/appctl.sh roll
+
+hold: ## Stop starting new requests; they wait in the kernel
+	@sh docker/ops/appctl.sh hold
+
+resume: ## Go on after hold
+	@sh docker/ops/appctl.sh resume
+
+status: ## One line per slot
+	@sh docker/ops/appctl.sh status
+
+lock: ## Write the locked dependencies anew from pyproject.toml
+	@sh docker/ops/lock.sh

@@ -1,0 +1,39 @@
+#!/bin/sh
+# Stop with one sentence if a setting is wrong, before anything is built or started.
+set -eu
+. "$(dirname "$0")/lib.sh"
+
+# A name in .env that means nothing is most often a misspelt one that means something.
+known=$(sed -n 's/^#\{0,1\}\([A-Z][A-Z0-9_]*\)=.*/\1/p' .env.example)
+if [ -f .env ]; then
+    sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p' .env | while read -r name; do
+        printf '%s\n' "$known" | grep -qx "$name" || die "$name in .env is not a setting; .env.example lists them all"
+    done
+fi
+
+slots=$(setting SLOTS auto)
+case "$slots" in
+    auto | [1-9] | [1-9][0-9] | 1[01][0-9] | 12[0-8]) ;;
+    *) die "SLOTS is '$slots'; set it to a number from 1 to 128, or to auto (one per core)" ;;
+esac
+
+check_address() {
+    port=$(port_of "$2")
+    case "$port" in
+        *[!0-9]* | "" | 0*) die "$1 is '$2'; expected an address and a port, such as 127.0.0.1:8080" ;;
+    esac
+    [ "$port" -le 65535 ] || die "$1 is '$2'; a port is at most 65535"
+}
+listen=$(setting NGINX_LISTEN 127.0.0.1:8080)
+check_address NGINX_LISTEN "$listen"
+check_address NGINX_TLS_LISTEN "$(setting NGINX_TLS_LISTEN 127.0.0.1:8443)"
+
+# nginx runs as an ordinary user on the host's network, where low ports are root's unless the kernel is told otherwise.
+low=$(cat /proc/sys/net/ipv4/ip_unprivileged_port_start 2> /dev/null || echo 1024)
+case "$(setting COMPOSE_FILE compose.yaml)" in
+    *publish*) ;;
+    *) [ "$(port_of "$listen")" -ge "$low" ] || die "port $(port_of "$listen") is reserved for root: 'sysctl net.ipv4.ip_unprivileged_port_start=80', or COMPOSE_FILE=compose.yaml:compose.publish.yaml" ;;
+esac
+
+bundle=$(setting CA_BUNDLE /etc/ssl/certs/ca-certificates.crt)
+[ -r "$bundle" ] || die "CA_BUNDLE is $bundle, which cannot be read; install ca-certificates, or name the machine's bundle"
