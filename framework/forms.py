@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 from framework.errors import ProtocolError
-from framework.httputil import HTTPFile, HTTPHeaders, parse_header_parameters
+from framework.httputil import HTTPFile, HTTPHeaders, decode_text, parse_header_parameters
 
 MAX_FIELDS = 10_000
 
@@ -36,7 +36,7 @@ def parse_urlencoded(body: bytes, max_fields: int = MAX_FIELDS) -> dict[str, lis
         if not pair:
             continue
         name, _, value = pair.partition(b"=")
-        fields.setdefault(_decode_name(_unquote(name)), []).append(_unquote(value))
+        fields.setdefault(decode_text(_unquote(name)), []).append(_unquote(value))
     return fields
 
 
@@ -44,13 +44,6 @@ def _unquote(text: bytes) -> bytes:
     if text.find(b"+") >= 0:
         text = text.replace(b"+", b" ")
     return unquote_to_bytes(text) if text.find(b"%") >= 0 else text
-
-
-def _decode_name(name: bytes) -> str:
-    try:
-        return name.decode("utf-8")
-    except UnicodeDecodeError:
-        return name.decode("latin-1")
 
 
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]").fullmatch
@@ -142,7 +135,7 @@ def parse_part_head(head: bytes) -> PartHead:
         ProtocolError: 400, if they are malformed or give no name.
     """
     # Browsers send names as raw UTF-8 (WHATWG HTML, multipart/form-data encoding).
-    headers = HTTPHeaders.parse(_decode_name(head))
+    headers = HTTPHeaders.parse(decode_text(head))
     disposition, parameters = parse_header_parameters(headers.get("Content-Disposition", ""))
     if disposition.lower() != "form-data" or "name" not in parameters:
         raise ProtocolError("multipart: expected Content-Disposition: form-data with a name")

@@ -13,6 +13,7 @@ What lost: a parser per header line (each costs a Python call), and llhttp (a ca
 import re
 
 from framework.errors import ProtocolError
+from framework.httputil import decode_text
 
 # RFC 9110 §5.6.2, as the inside of a character class; then the same without the initials of the fields we look at.
 _TCHAR = rb"!#$%&'*+\-.^_`|~0-9A-Za-z"
@@ -255,15 +256,7 @@ def split_target(method: bytes, target: bytes) -> tuple[str, str, str | None]:
     path, _, query = target.partition(b"?")
     if b"%" in path or b"/." in path:
         _check_path(path)
-    return decode_target(path), decode_target(query), host
-
-
-def decode_target(target: bytes) -> str:
-    """Text of a target or a part of one: UTF-8 where it is valid, or else ISO 8859-1."""
-    try:
-        return target.decode("utf-8")
-    except UnicodeDecodeError:
-        return target.decode("latin-1")
+    return decode_text(path), decode_text(query), host
 
 
 def _check_path(path: bytes) -> None:

@@ -26,6 +26,14 @@ class HTTPOutputError(FrameworkError):
     """The application tried to send something that is not HTTP."""
 
 
+def decode_text(text: bytes) -> str:
+    """Text of bytes that should be UTF-8 but come from strangers: ISO 8859-1 where they are not."""
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
+
+
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # Whatever could end the line or the message: the door to response splitting.
 _FORBIDDEN_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")

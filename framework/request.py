@@ -11,8 +11,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from framework import forms
+from framework.cookies import Cookie, parse_cookies
 from framework.errors import ProtocolError
-from framework.httputil import HTTPFile, HTTPHeaders
+from framework.httputil import HTTPFile, HTTPHeaders, decode_text
 
 if TYPE_CHECKING:
     import asyncio
@@ -65,6 +66,7 @@ class HTTPRequest:
     __slots__ = (
         "_arguments",
         "_body_arguments",
+        "_cookies",
         "_files",
         "_finished_at",
         "_headers",
@@ -86,6 +88,7 @@ class HTTPRequest:
     # Slots that are filled when first asked for; empty until then.
     _arguments: Fields
     _body_arguments: Fields
+    _cookies: dict[str, Cookie]
     _files: Files
     _finished_at: float
     _headers: HTTPHeaders
@@ -173,8 +176,19 @@ class HTTPRequest:
 
     def find_header(self, name_lower: bytes) -> bytes | None:
         """The raw value of the first header of that (small-letter) name, None if there is none; builds no map."""
-        match = _header_pattern(name_lower)(self.raw_head)
+        match = _header_pattern(name_lower).search(self.raw_head)
         return match[1].rstrip(b" \t") if match is not None else None
+
+    @property
+    def cookies(self) -> dict[str, Cookie]:
+        """Cookies by name; each is a str, with `value` and `key` for code that expects Morsels."""
+        try:
+            return self._cookies
+        except AttributeError:
+            # RFC 6265 §5.4 allows one field, HTTP/2 several, and a proxy may pass those on.
+            fields = _header_pattern(b"cookie").findall(self.raw_head)
+            self._cookies = parse_cookies(decode_text(b"; ".join(fields))) if fields else {}
+            return self._cookies
 
     @property
     def query_arguments(self) -> Fields:
@@ -288,5 +302,5 @@ HTTPServerRequest = HTTPRequest
 
 
 @lru_cache(maxsize=256)
-def _header_pattern(name_lower: bytes) -> "Callable[[bytes], re.Match[bytes] | None]":
-    return re.compile(rb"\n" + re.escape(name_lower) + rb":[ \t]*+([^\r]*+)", re.IGNORECASE).search
+def _header_pattern(name_lower: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb"\n" + re.escape(name_lower) + rb":[ \t]*+([^\r]*+)", re.IGNORECASE)

@@ -13,7 +13,6 @@ the client does not read what it got, so neither input nor output grows.
 """
 
 import asyncio
-import logging
 import math
 import sys
 from collections.abc import Awaitable, Callable
@@ -26,13 +25,11 @@ from framework.httpserver.incoming import IncomingBody
 from framework.httpserver.outgoing import ANSWER, BODY, GONE, HEAD, LINGER, Outgoing
 from framework.httpserver.refusal import format_refusal
 from framework.httpserver.targets import known_targets, resolve_target
+from framework.log import app_log, gen_log
 from framework.request import HTTPRequest
 
 if TYPE_CHECKING:
     from framework.httpserver.server import HTTPServer
-
-_general_log = logging.getLogger("framework.general")
-_application_log = logging.getLogger("framework.application")
 
 _METHODS = {m.encode(): m for m in ("GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS")}
 _SMALL_HEAD_BYTES = 1024
@@ -366,7 +363,7 @@ class Connection(Outgoing):
         if isinstance(error, ProtocolError) and is_current:
             self._refuse(error)  # the request was found out late, say by its form fields
             return
-        _application_log.error("uncaught exception: %s %s", request.method, request.path, exc_info=error)
+        app_log.error("uncaught exception: %s %s", request.method, request.path, exc_info=error)
         if not is_current or self._state not in (BODY, ANSWER):
             return
         if self._has_written:
@@ -456,7 +453,7 @@ class Connection(Outgoing):
 
     def _refuse(self, error: ProtocolError) -> None:
         """Answer a request that is not one."""
-        _general_log.info("%s: %d %s", self.remote_ip, error.status, error)
+        gen_log.info("%s: %d %s", self.remote_ip, error.status, error)
         incoming, self._incoming = self._incoming, None
         self._drop_body(incoming)
         self._call_close_callback()
@@ -493,4 +490,4 @@ class Connection(Outgoing):
         try:
             callback()
         except Exception:
-            _application_log.error("uncaught exception in a close callback", exc_info=True)
+            app_log.error("uncaught exception in a close callback", exc_info=True)

@@ -5,7 +5,6 @@ accepting, and the socket with its queue in the kernel stays. That is all that `
 """
 
 import asyncio
-import logging
 import socket
 import ssl
 import sys
@@ -17,9 +16,8 @@ from framework.httpserver.connection import Connection
 from framework.httpserver.limits import Limits, most_connections
 from framework.httpserver.outgoing import Outgoing
 from framework.httpserver.xheaders import is_within, parse_networks, read_xheaders
+from framework.log import gen_log
 from framework.request import BodyReceiver, HTTPRequest
-
-_general_log = logging.getLogger("framework.general")
 
 _BACKLOG = 4096
 
@@ -178,7 +176,7 @@ class HTTPServer:
         self._connections.add(connection)
         self.wheel.watch(connection, clock.now + self.limits.head_timeout_s)
         if len(self._connections) > self.max_connections:
-            _general_log.info("%s: 503 more than %d connections", connection.remote_ip, self.max_connections)
+            gen_log.info("%s: 503 more than %d connections", connection.remote_ip, self.max_connections)
             cast(Connection, connection).refuse_connection(503)
 
     @property

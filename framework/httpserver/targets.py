@@ -1,6 +1,7 @@
 """What request targets resolve to, remembered: most requests ask for one of a few hundred."""
 
-from framework.http1 import decode_target, split_target
+from framework.http1 import split_target
+from framework.httputil import decode_text
 
 Target = tuple[str, str, str, str | None]
 """Target, path, query and, where the target itself names it, host; as text."""
@@ -18,7 +19,7 @@ def resolve_target(method: bytes, target: bytes) -> Target:
         ProtocolError: 400, as split_target.
     """
     path, query, host = split_target(method, target)
-    parts = (decode_target(target), path, query, host)
+    parts = (decode_text(target), path, query, host)
     if target[:1] == b"/" and len(target) <= _MAX_KNOWN_BYTES:
         if len(known_targets) >= _MAX_TARGETS:
             known_targets.clear()

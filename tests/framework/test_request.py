@@ -46,6 +46,13 @@ def test_malformed_bodies(headers, body, status):
     assert raised.value.status == status
 
 
+def test_cookies_of_all_fields():
+    request = HTTPRequest("GET", "/", headers={"Cookie": "a=1; b=\u00e9"})
+    request.raw_head = request.raw_head.replace(b"\r\n\r\n", b"\r\ncookie: c=3\r\n\r\n")
+    assert request.cookies == {"a": "1", "b": "\u00e9", "c": "3"}
+    assert HTTPRequest("GET", "/").cookies == {}
+
+
 def test_too_many_query_fields():
     with pytest.raises(ProtocolError):
         HTTPRequest("GET", "/?" + "&" * 20_000).arguments  # noqa: B018
