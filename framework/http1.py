@@ -48,13 +48,25 @@ _LINES = (
 )
 _VERSION = rb"HTTP/1\.([0-9])"
 _HEAD = re.compile(
-    (rb"(" + _METHOD + rb") (" + _TARGET + rb") " + _VERSION + rb"\r\n")
+    (rb"((" + _METHOD + rb") (" + _TARGET + rb") " + _VERSION + rb")\r\n")
     + (_LINES + rb"(?:" + _HOST_LINE + _LINES + rb")?+\r\n")
 )
 
 match_head = _HEAD.match
-"""Matches one whole valid head at a position. Groups: method, target, minor version, framing field or None, Host or
-None, framing field or None. The groups of framing fields say only that there is one: then `Framing` must be asked."""
+"""Matches one whole valid head at a position. Groups: start line, method, target, minor version, framing field or None,
+Host or None, framing field or None. A framing field is only named: `Framing` reads all of them."""
+
+# What most heads are: Host comes first, and no field decides about framing. The same grammar with less to try.
+_PLAIN_LINE = (
+    rb"(?:"
+    + (rb"[" + _PLAIN_INITIAL + rb"][" + _TCHAR + rb"]*+:" + _FIELD_VALUE + rb"\r\n|")
+    + (rb"[Cc]o(?:okie:" + _FIELD_VALUE + rb"\r\n|nnection: [Kk]eep-[Aa]live\r\n)|")
+    + (rb"[Uu](?:ser-[Aa]gent|pgrade-[Ii]nsecure-[Rr]equests):" + _FIELD_VALUE + rb"\r\n|")
+    + (rb"(?!(?:" + _FRAMING + rb"|" + _any_case("host") + rb"):)[" + _TCHAR + rb"]++:" + _FIELD_VALUE + rb"\r\n")
+    + rb")*+"
+)
+match_plain_head = re.compile(rb"([!-~ \x80-\xff]++)\r\n[Hh]ost: ([!-~]++)\r\n" + _PLAIN_LINE + rb"\r\n").fullmatch
+"""Matches a plain head that is all of its bytes. Groups: start line and Host, both unchecked: for those met before."""
 
 _VERSION_BEGUN = rb"(?:H(?:T(?:T(?:P(?:/(?:[0-9](?:\.(?:[0-9]\r?+)?+)?+)?+)?+)?+)?+)?+)?+"
 _REQUEST_LINE_BEGUN = re.compile(rb"([A-Z][A-Z_\-]*+)(?: ([!\"$-~\x80-\xff]*+)(?: " + _VERSION_BEGUN + rb")?+)?+")

@@ -60,7 +60,10 @@ class HTTPRequest:
     """One request. `uri` is the target as sent, `path` what precedes the "?", `query` what follows it.
 
     `host` is the Host header, or that of an absolute-form target, or 127.0.0.1 if there is none (HTTP/1.0).
-    `raw_head` holds the start line and the headers as received, with the empty line.
+    `raw_head` holds the start line and the headers as received, with the empty line. `start_time` is what
+    time.perf_counter() said when the head was there.
+
+    The server fills the public slots itself, without `__init__`; a call less for each request.
     """
 
     __slots__ = (
@@ -70,17 +73,17 @@ class HTTPRequest:
         "_files",
         "_finished_at",
         "_headers",
-        "_host",
         "_query_arguments",
-        "_start",
         "body",
         "connection",
+        "host",
         "method",
         "path",
         "protocol",
         "query",
         "raw_head",
         "remote_ip",
+        "start_time",
         "uri",
         "version",
     )
@@ -111,55 +114,14 @@ class HTTPRequest:
         self.path, _, self.query = uri.partition("?")
         self.version = version
         self._headers = HTTPHeaders(headers or {})
-        self._host: bytes | str | None = host or self._headers.get("Host")
+        self.host = host or self._headers.get("Host") or "127.0.0.1"
         self.body = body
         self.remote_ip = remote_ip
         self.protocol = protocol
         self.connection: Any = connection  # a ServerConnection; foreign ones may do less
         lines = "".join(f"{name}: {value}\r\n" for name, value in self._headers.get_all())
         self.raw_head = f"{method} {uri} {version}\r\n{lines}\r\n".encode("utf-8", "surrogateescape")
-        self._start = time.perf_counter()
-
-    @classmethod
-    def from_head(
-        cls, method: str, parts: tuple[str, str, str, str | None], host: bytes | None, raw_head: bytes, connection: Any
-    ) -> "HTTPRequest":
-        """The HTTP/1.1 request of a head found valid. `parts`: target, path, query, and host in the target or None.
-
-        Sets as little as possible: attributes left out here are made when first asked for.
-        """
-        request = cls.__new__(cls)
-        request.method = method
-        request.uri, request.path, request.query, target_host = parts
-        # RFC 9112 §3.2.2: the host in the target counts, whatever the field says.
-        request._host = host if target_host is None else target_host
-        request.version = "HTTP/1.1"
-        request.raw_head = raw_head
-        request.connection = connection
-        request.remote_ip = connection.remote_ip
-        request.protocol = connection.protocol
-        request.body = b""
-        request._start = time.perf_counter()
-        return request
-
-    @property
-    def has_host(self) -> bool:
-        """Whether the request says which host it is meant for."""
-        return self._host is not None
-
-    @property
-    def host(self) -> str:
-        """The host, with the port if one was given."""
-        host = self._host
-        if host is None:
-            return "127.0.0.1"
-        if isinstance(host, bytes):
-            host = self._host = host.decode("latin-1")
-        return host
-
-    @host.setter
-    def host(self, host: str) -> None:
-        self._host = host
+        self.start_time = time.perf_counter()
 
     @property
     def headers(self) -> HTTPHeaders:
@@ -288,7 +250,7 @@ class HTTPRequest:
     def request_time(self) -> float:
         """Seconds from the head's arrival until now, or until `finish`."""
         finished_at: float = getattr(self, "_finished_at", 0.0)
-        return (finished_at or time.perf_counter()) - self._start
+        return (finished_at or time.perf_counter()) - self.start_time
 
     def get_ssl_certificate(self, binary_form: bool = False) -> dict[str, Any] | bytes | None:
         """The client's certificate, None without one; a dict or, with binary_form, DER bytes."""

@@ -2,7 +2,8 @@
 
 A connection is in one of these states:
 
-    HEAD       between requests, or a head has begun to arrive
+    IDLE       between requests, and free to start the next
+    HEAD       between requests, but a head has begun to arrive, or the next request must wait
     BODY       the head is there, its body arrives: it is buffered, or a receiver of the application's takes it
     ANSWER     the request is with the application, which has not finished the answer
     LINGER     the last answer is written: what still arrives is thrown away until the client closes
@@ -15,24 +16,26 @@ the client does not read what it got, so neither input nor output grows.
 import asyncio
 import math
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from framework import clock
 from framework.errors import ProtocolError
-from framework.http1 import Framing, HeadReader, match_head
+from framework.http1 import Framing, HeadReader, match_head, match_plain_head
 from framework.httpserver.incoming import IncomingBody
-from framework.httpserver.outgoing import ANSWER, BODY, GONE, HEAD, LINGER, Outgoing
-from framework.httpserver.refusal import format_refusal
-from framework.httpserver.targets import known_targets, resolve_target
+from framework.httpserver.outgoing import ANSWER, BODY, GONE, HEAD, IDLE, LINGER, Outgoing
+from framework.httpserver.targets import Target, known_hosts, known_start_lines, resolve_host, resolve_start_line
 from framework.log import app_log, gen_log
 from framework.request import HTTPRequest
 
 if TYPE_CHECKING:
     from framework.httpserver.server import HTTPServer
 
-_METHODS = {m.encode(): m for m in ("GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS")}
+_new_request = HTTPRequest.__new__
 _SMALL_HEAD_BYTES = 1024
+# nginx and everybody else agree on what these mean; others are looked at more closely.
+_PLAIN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -40,36 +43,34 @@ class Connection(Outgoing):
     """What the contract calls `request.connection`, and the transport's protocol: one object for both."""
 
     __slots__ = (
-        "_close_callback",
-        "_has_written",
         "_head_reader",
-        "_incoming",
-        "_input",
-        "_is_advancing",
-        "_position",
         "_requests",
         "_task",
     )
 
     def __init__(self, server: "HTTPServer") -> None:
         super().__init__(server)
-        self._input = b""
-        self._position = 0  # of the first byte of _input that has not been used
-        self._is_advancing = False
         self._head_reader: HeadReader | None = None
-        self._incoming: IncomingBody | None = None
         self._requests = 0
-        self._has_written = False
-        self._close_callback: Callable[[], object] | None = None
         self._task: asyncio.Future[None] | None = None
 
     # ---- what the transport tells us
 
     def data_received(self, data: bytes) -> None:
+        # The way of most requests: a plain head, the only thing there is. Everything else goes through _advance.
+        if self._state == IDLE and (match := match_plain_head(data)) is not None:
+            line, host_field = match.groups()
+            parts = known_start_lines.get(line)
+            host = known_hosts.get(host_field)
+            if parts is not None and host is not None and len(data) <= _SMALL_HEAD_BYTES:
+                self._call_application(self._begin(parts, host, data))
+                return
         if self._state == LINGER:
             return
         self._input = self._input + data if self._input else data
         if self._state <= BODY:
+            if self._state == IDLE:
+                self._state = HEAD
             self._advance()
         if self._input:
             self._adjust_reading()
@@ -90,6 +91,10 @@ class Connection(Outgoing):
             self._advance()
         elif self._state == ANSWER:
             self.deadline = math.inf
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         incoming, self._incoming = self._incoming, None
@@ -114,7 +119,7 @@ class Connection(Outgoing):
                 self._watch(limits.body_timeout_s)
             else:
                 self._refuse(ProtocolError("body: expected more of it in time", 408))
-        elif self._state == HEAD:
+        elif self._state <= HEAD:
             if self._input and not self._server.is_taking_requests:
                 self._watch(limits.head_timeout_s)
             elif self._input:
@@ -126,15 +131,20 @@ class Connection(Outgoing):
 
     def advance(self) -> None:
         """Go on with the input, as far as it, the application and the client's reading allow."""
-        if self._state <= BODY and self._input:
+        if self._state <= BODY:
             self._advance()
+
+    def wait(self) -> None:
+        """Start no request without asking whether that is allowed."""
+        if self._state == IDLE:
+            self._state = HEAD
 
     def _advance(self) -> None:
         if self._is_advancing:
             return
         self._is_advancing = True
         try:
-            while (self._state == HEAD and self._take_head()) or (self._state == BODY and self._take_body()):
+            while self._take_body() if self._state == BODY else self._state <= HEAD and self._take_head():
                 pass
         except ProtocolError as error:
             self._refuse(error)
@@ -145,6 +155,8 @@ class Connection(Outgoing):
         if self._position:
             self._input = self._input[self._position :]
             self._position = 0
+        if self._state == HEAD and not (self._input or self._is_writing_paused) and self._server.is_taking_requests:
+            self._state = IDLE
         if self._is_reading_paused:
             self._adjust_reading()
 
@@ -171,27 +183,38 @@ class Connection(Outgoing):
         match = match_head(data, start)
         if match is None:
             return self._wait_for_head()
-        method, target, minor, framing_before, host, framing_after = match.groups()
-        end = match.end()
-        if end - start > _SMALL_HEAD_BYTES or self._head_reader is not None:
-            self._check_sizes(data[start:end], target)
-        known_method = _METHODS.get(method)
-        parts = known_targets.get(target) if known_method is not None else None
-        if parts is None:
-            parts = resolve_target(method, target)
+        line, method, target, minor, framing_before, host_field, framing_after = match.groups()
+        end = self._position = match.end()
         raw_head = data[start:end]
-        request = HTTPRequest.from_head(known_method or method.decode("ascii"), parts, host, raw_head, self)
-        self._position = end
-        self._requests += 1
-        self._state = ANSWER
-        self.keep_alive = server.keeps_alive and self._requests < server.limits.max_requests_per_connection
-        if server.believes_headers and self.is_trusted:
+        if end - start > _SMALL_HEAD_BYTES or self._head_reader is not None:
+            self._check_sizes(raw_head, target)
+        parts = known_start_lines.get(line) or resolve_start_line(line, method, target)
+        if framing_before or framing_after or minor != b"1" or host_field is None or parts[0] not in _PLAIN_METHODS:
+            self._take_framing(parts, host_field, int(minor), raw_head)
+        else:
+            host = parts[4] or known_hosts.get(host_field) or resolve_host(host_field)
+            self._call_application(self._begin(parts, host, raw_head))
+        return self._state <= BODY
+
+    def _begin(self, parts: Target, host: str, raw_head: bytes) -> HTTPRequest:
+        """The request of a valid head; the connection is its from now on."""
+        server = self._server
+        request = _new_request(HTTPRequest)  # without __init__, which is for requests made by hand
+        request.method, request.uri, request.path, request.query, _ = parts
+        request.host = host
+        request.version = "HTTP/1.1"
+        request.raw_head = raw_head
+        request.connection = self
+        request.remote_ip = self.remote_ip
+        request.protocol = self.protocol
+        request.body = b""
+        request.start_time = perf_counter()
+        if self.is_believed:
             server.believe_headers(request)
-        if framing_before or framing_after or minor != b"1" or host is None or known_method is None:
-            return self._take_framing(request, int(minor))
-        self._has_written = False
-        self._call_application(request)
-        return self._state == HEAD
+        self._state = ANSWER
+        self._requests += 1
+        self.keep_alive = server.keeps_alive and self._requests < server.limits.max_requests_per_connection
+        return request
 
     def _wait_for_head(self) -> bool:
         data = self._input
@@ -222,48 +245,51 @@ class Connection(Outgoing):
         if head.count(b"\n") - 2 > limits.max_header_fields:
             raise ProtocolError(f"head: expected at most {limits.max_header_fields} header fields", 431)
 
-    def _take_framing(self, request: HTTPRequest, minor: int) -> bool:
-        """As _take_head, for a head that says more than what is wanted."""
-        self._has_written = False
+    def _take_framing(self, parts: Target, host: bytes | None, minor: int, raw_head: bytes) -> None:
+        """Go on with a head that says more than what is wanted: a body, or something about the connection.
+
+        Raises:
+            ProtocolError: if the head is to be refused.
+        """
+        if host is None and minor > 0:
+            raise ProtocolError("Host: expected one, got none")
+        framing = Framing(raw_head, minor)
+        if parts[0] == "CONNECT":
+            raise ProtocolError("request line: expected no CONNECT, this is not a proxy", 501)
+        # RFC 9112 §3.2.2: a host in the target counts, whatever the field says.
+        request = self._begin(parts, parts[4] or (resolve_host(host) if host else "127.0.0.1"), raw_head)
         if minor == 0:
             request.version = "HTTP/1.0"
-        elif not request.has_host:
-            raise ProtocolError("Host: expected one, got none")
-        framing = Framing(request.raw_head, minor)
         if framing.close or (minor == 0 and not framing.keep_alive):
             self.keep_alive = False
-        if request.method == "CONNECT":
-            raise ProtocolError("request line: expected no CONNECT, this is not a proxy", 501)
         if not framing.is_chunked and not framing.content_length:
             self._call_application(request)
-            return self._state == HEAD
-        limits = self._server.limits
-        incoming = self._incoming = IncomingBody(request, framing.content_length, limits)
+            return
         self._state = BODY
+        incoming = self._incoming = IncomingBody(request, framing.content_length, self._server.limits)
         self._offer_body(incoming)
         if self._incoming is None:
-            return False
+            return
         incoming.check_size()
         if framing.expects_continue and self._position == len(self._input) and not self._has_written:
             self._flush()
             self._send(_CONTINUE)
         self._watch(incoming.timeout_s)
-        return True
 
     def _offer_body(self, incoming: IncomingBody) -> None:
         """Ask the application whether it wants the body while it arrives."""
         ask = self._server.body_receiver
         if ask is None:
             return
-        # Who answers before the body is there can not know where the next request begins: such an answer is the last.
-        incoming.keep_alive, self.keep_alive = self.keep_alive, False
+        is_kept = self.keep_alive
         try:
             incoming.receiver = ask(incoming.request)
         except Exception:
             self._fail(incoming.request)
             return
-        if incoming.receiver is None:
-            self.keep_alive = incoming.keep_alive
+        if incoming.receiver is not None:
+            # Who answers before the body is there cannot know where the next request begins: that answer is the last.
+            incoming.keep_alive, self.keep_alive = is_kept, False
 
     def _take_body(self) -> bool:
         """Whether there is more to do: False if the body is not there, or the application has not answered yet.
@@ -294,7 +320,7 @@ class Connection(Outgoing):
             self.deadline = clock.now + incoming.timeout_s
             return False
         self._complete_body(incoming)
-        return self._state == HEAD
+        return self._state <= BODY
 
     def _receiver_is_ready(self, waiting: "asyncio.Future[None]") -> None:
         incoming = self._incoming
@@ -373,36 +399,6 @@ class Connection(Outgoing):
 
     # ---- what the application calls
 
-    def answer(self, data: bytes) -> None:
-        """Send a complete answer: `write` and `finish` in one."""
-        if self._state > ANSWER:
-            return
-        if self._is_advancing and self._position < len(self._input):
-            self._hold(data)
-        elif self._output is not None:
-            self._hold(data)
-            self._flush()
-        else:
-            self._send(data)
-        self._finish()
-
-    def write(self, data: bytes) -> None:
-        """Send bytes of the answer; they are dropped if the client is gone."""
-        if self._state <= ANSWER:
-            self._has_written = True
-            if self._output is not None:
-                self._flush()
-            self._send(data)
-
-    def finish(self) -> None:
-        """The answer is complete: go on with the next request, or close if `keep_alive` is False."""
-        if self._state in (BODY, ANSWER):
-            self._finish()
-
-    def set_close_callback(self, callback: Callable[[], object] | None) -> None:
-        """Have `callback` called, once, if the client goes away before the answer is complete."""
-        self._close_callback = callback
-
     def set_max_body_size(self, max_body_bytes: int) -> None:
         """Allow the body at hand to be as large as this; to be called from body_receiver."""
         if self._incoming is not None:
@@ -428,29 +424,6 @@ class Connection(Outgoing):
 
     # ---- the end of an answer
 
-    def _finish(self) -> None:
-        self._close_callback = None
-        if not self.keep_alive or self._state == BODY:
-            self._close_after_answer()
-        elif self._is_advancing:
-            self._state = HEAD
-            self.deadline = clock.now + self._server.limits.idle_timeout_s
-        else:
-            self._state = HEAD
-            self._watch(self._server.limits.idle_timeout_s)
-            if self._input:
-                self._advance()
-
-    def _close_after_answer(self) -> None:
-        incoming, self._incoming = self._incoming, None
-        has_more_input = incoming is not None or self._position < len(self._input)
-        self._input = b""
-        self._position = 0
-        if has_more_input:
-            self._linger()
-        else:
-            self._close_soon()
-
     def _refuse(self, error: ProtocolError) -> None:
         """Answer a request that is not one."""
         gen_log.info("%s: %d %s", self.remote_ip, error.status, error)
@@ -463,18 +436,6 @@ class Connection(Outgoing):
             else:
                 self._send_refusal(error.status)
 
-    def refuse_connection(self, status: int) -> None:
-        """Answer before anything was asked, and close."""
-        self._send_refusal(status)
-
-    def _send_refusal(self, status: int) -> None:
-        self._hold(format_refusal(status))
-        self._close_callback = None
-        self._incoming = None
-        self._input = b""
-        self._position = 0
-        self._linger()
-
     def _drop_body(self, incoming: IncomingBody | None) -> None:
         if incoming is None or incoming.receiver is None:
             return
@@ -482,12 +443,3 @@ class Connection(Outgoing):
             incoming.receiver.connection_lost()
         except Exception:
             self._fail(incoming.request)
-
-    def _call_close_callback(self) -> None:
-        callback, self._close_callback = self._close_callback, None
-        if callback is None:
-            return
-        try:
-            callback()
-        except Exception:
-            app_log.error("uncaught exception in a close callback", exc_info=True)

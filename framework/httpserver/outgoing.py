@@ -3,16 +3,19 @@
 import asyncio
 import math
 import os
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from framework import clock
+from framework.httpserver.incoming import IncomingBody
+from framework.httpserver.refusal import format_refusal
 from framework.httpserver.sendfile import send_file_to
+from framework.log import app_log
 
 if TYPE_CHECKING:
     from framework.httpserver.server import HTTPServer
 
-HEAD, BODY, ANSWER, LINGER, GONE = range(5)
+IDLE, HEAD, BODY, ANSWER, LINGER, GONE = range(6)
 """The states of a connection, see framework.httpserver.connection."""
 
 _DEFAULT_HIGH_WATER = 65_536
@@ -26,17 +29,23 @@ class Outgoing(asyncio.Protocol):
 
     __slots__ = (
         "__weakref__",
+        "_close_callback",
         "_drain_waiter",
+        "_has_written",
+        "_incoming",
+        "_input",
+        "_is_advancing",
         "_is_reading_paused",
         "_is_writing_paused",
         "_output",
         "_output_bytes",
+        "_position",
         "_server",
         "_state",
         "_transport",
         "_unsent_bytes",
         "deadline",
-        "is_trusted",
+        "is_believed",
         "keep_alive",
         "protocol",
         "remote_ip",
@@ -46,7 +55,13 @@ class Outgoing(asyncio.Protocol):
     def __init__(self, server: "HTTPServer") -> None:
         self._server = server
         self._transport = _NO_TRANSPORT
-        self._state = HEAD
+        self._state = IDLE
+        self._input = b""
+        self._position = 0  # of the first byte of _input that has not been used
+        self._is_advancing = False
+        self._incoming: IncomingBody | None = None
+        self._has_written = False
+        self._close_callback: Callable[[], object] | None = None
         self._output: list[bytes] | None = None  # answers to pipelined requests, sent in one go
         self._output_bytes = 0
         self._is_reading_paused = False
@@ -58,9 +73,46 @@ class Outgoing(asyncio.Protocol):
         self.wheel_slot = -1
         self.remote_ip = "0.0.0.0"
         self.protocol = "http"
-        self.is_trusted = False
+        self.is_believed = False
 
     # ---- what the application calls
+
+    def answer(self, data: bytes) -> None:
+        """Send a complete answer: `write` and `finish` in one."""
+        if self._state == ANSWER and not self._input and self.keep_alive and self._server.is_taking_requests:
+            # Nothing waits before or behind it: the way of most answers.
+            self._send(data)
+            self._close_callback = None
+            if self.deadline == math.inf:
+                self._watch(self._server.limits.idle_timeout_s)
+            else:
+                self.deadline = clock.now + self._server.limits.idle_timeout_s
+            self._state = HEAD if self._is_writing_paused else IDLE
+            return
+        if self._state > ANSWER:
+            return
+        if self._output is not None or (self._is_advancing and self._position < len(self._input)):
+            self._hold(data)
+        else:
+            self._send(data)
+        self._finish()
+
+    def write(self, data: bytes) -> None:
+        """Send bytes of the answer; they are dropped if the client is gone."""
+        if self._state <= ANSWER:
+            self._has_written = True
+            if self._output is not None:
+                self._flush()
+            self._send(data)
+
+    def finish(self) -> None:
+        """The answer is complete: go on with the next request, or close if `keep_alive` is False."""
+        if self._state in (BODY, ANSWER):
+            self._finish()
+
+    def set_close_callback(self, callback: Callable[[], object] | None) -> None:
+        """Have `callback` called, once, if the client goes away before the answer is complete."""
+        self._close_callback = callback
 
     def drained(self) -> Awaitable[None] | None:
         """None if the client keeps up with what is written, or else something to wait for until it does.
@@ -129,11 +181,6 @@ class Outgoing(asyncio.Protocol):
             if self._state != GONE:
                 self._transport.set_write_buffer_limits(self._server.limits.write_buffer_bytes)
 
-    def write(self, data: bytes) -> None:
-        """Send bytes of the answer; they are dropped if the client is gone."""
-        if self._state <= ANSWER:
-            self._send(data)
-
     @property
     def closed(self) -> bool:
         """Whether nothing written now can reach the client."""
@@ -159,8 +206,10 @@ class Outgoing(asyncio.Protocol):
     # ---- what the transport tells us
 
     def expire(self) -> None:
-        """A deadline has passed; the wheel calls this."""
-        self.abort()
+        """A deadline has passed; the wheel calls this. The half that reads knows what it was for."""
+
+    def _advance(self) -> None:
+        """Go on with the input; the half that reads knows how."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -187,6 +236,54 @@ class Outgoing(asyncio.Protocol):
         waiter, self._drain_waiter = self._drain_waiter, None
         if waiter is not None and not waiter.done():
             _failed(waiter)
+
+    # ---- the end of an answer
+
+    def _finish(self) -> None:
+        self._close_callback = None
+        self._has_written = False
+        if not self.keep_alive or self._state == BODY:
+            self._close_after_answer()
+            return
+        self._state = HEAD
+        idle_timeout_s = self._server.limits.idle_timeout_s
+        if self.deadline == math.inf:
+            self._watch(idle_timeout_s)
+        else:
+            self.deadline = clock.now + idle_timeout_s
+        if not self._is_advancing:
+            self._advance()
+
+    def _close_after_answer(self) -> None:
+        incoming, self._incoming = self._incoming, None
+        has_more_input = incoming is not None or self._position < len(self._input)
+        self._input = b""
+        self._position = 0
+        if has_more_input:
+            self._linger()
+        else:
+            self._close_soon()
+
+    def refuse_connection(self, status: int) -> None:
+        """Answer before anything was asked, and close."""
+        self._send_refusal(status)
+
+    def _send_refusal(self, status: int) -> None:
+        self._hold(format_refusal(status))
+        self._close_callback = None
+        self._incoming = None
+        self._input = b""
+        self._position = 0
+        self._linger()
+
+    def _call_close_callback(self) -> None:
+        callback, self._close_callback = self._close_callback, None
+        if callback is None:
+            return
+        try:
+            callback()
+        except Exception:
+            app_log.error("uncaught exception in a close callback", exc_info=True)
 
     # ---- the way out
 

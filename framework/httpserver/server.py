@@ -47,7 +47,7 @@ class HTTPServer:
         )
         self.limits = Limits(**limits)
         self.keeps_alive = not no_keep_alive
-        self.believes_headers = xheaders
+        self._believes_headers = xheaders
         self.is_taking_requests = True
         self._trusted_networks = parse_networks(trusted_downstream)
         self._ssl_context = (
@@ -167,13 +167,15 @@ class HTTPServer:
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple) and peer:
             connection.remote_ip = peer[0]
-            if self._trusted_networks:
-                connection.is_trusted = is_within(peer[0], self._trusted_networks)
+            if self._believes_headers and self._trusted_networks:
+                connection.is_believed = is_within(peer[0], self._trusted_networks)
         else:
-            connection.is_trusted = True  # a unix socket: file permissions decide who may connect
+            connection.is_believed = self._believes_headers  # a unix socket: file permissions decide who may connect
         if self._ssl_context is not None:
             connection.protocol = "https"
         self._connections.add(connection)
+        if not self.is_taking_requests:
+            cast(Connection, connection).wait()
         self.wheel.watch(connection, clock.now + self.limits.head_timeout_s)
         if len(self._connections) > self.max_connections:
             gen_log.info("%s: 503 more than %d connections", connection.remote_ip, self.max_connections)
@@ -221,6 +223,8 @@ class HTTPServer:
         """Start no new request and accept no connection: the kernel queues them. Running requests go on."""
         self.is_taking_requests = False
         self._pause_accepting()
+        for connection in self._connections:
+            cast(Connection, connection).wait()
 
     def resume(self) -> None:
         """Go on after `hold` with what has queued."""

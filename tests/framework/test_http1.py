@@ -13,12 +13,12 @@ def groups(head):
 
 def test_head_without_framing_fields():
     head = b"GET /a?b HTTP/1.1\r\nUser-Agent: x\r\nHost: h:80\r\nCookie: c\r\nConnection: keep-alive\r\n\r\n"
-    assert groups(head) == (b"GET", b"/a?b", b"1", None, b"h:80", None)
+    assert groups(head) == (b"GET /a?b HTTP/1.1", b"GET", b"/a?b", b"1", None, b"h:80", None)
 
 
 def test_head_with_framing_fields_on_either_side_of_host():
-    assert groups(b"POST / HTTP/1.1\r\ncontent-LENGTH: 1\r\nHost: h\r\n\r\n")[3] == b"content-LENGTH"
-    assert groups(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")[5] == b"Transfer-Encoding"
+    assert groups(b"POST / HTTP/1.1\r\ncontent-LENGTH: 1\r\nHost: h\r\n\r\n")[4] == b"content-LENGTH"
+    assert groups(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")[6] == b"Transfer-Encoding"
 
 
 def test_head_grammar_takes_linear_time():

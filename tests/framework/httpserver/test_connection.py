@@ -187,12 +187,12 @@ class Streaming:
         self.request = request
         request.connection.set_max_body_size(10**9)
         request.connection.set_body_timeout(1)
-        if self.answer_early:
-            hello(request)
         return self
 
     def data_received(self, chunk):
         self.events.append(chunk)
+        if self.answer_early:
+            hello(self.request)
         return self.gate
 
     def body_complete(self):
@@ -234,7 +234,7 @@ def test_streamed_body_with_back_pressure(loop):
 
 def test_answer_before_the_streamed_body_is_the_last(loop):
     connection, transport = connect(loop, Streaming(answer_early=True))
-    connection.data_received(POST)
+    connection.data_received(POST + b"1")
     assert b"Connection: close" in transport.sent and transport.has_eof and not transport.is_closed
 
 

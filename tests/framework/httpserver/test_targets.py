@@ -1,20 +1,32 @@
 from framework.httpserver import targets
 
 
-def test_target_is_remembered():
-    assert targets.resolve_target(b"GET", b"/t?q") == ("/t?q", "/t", "q", None)
-    assert targets.known_targets[b"/t?q"] == ("/t?q", "/t", "q", None)
+def resolve(method, target, version=b"1.1"):
+    line = b"%b %b HTTP/%b" % (method, target, version)
+    return line, targets.resolve_start_line(line, method, target)
 
 
-def test_memory_for_targets_is_bounded():
+def test_start_line_is_remembered():
+    line, parts = resolve(b"GET", b"/t?q")
+    assert parts == ("GET", "/t?q", "/t", "q", None)
+    assert targets.known_start_lines[line] == parts
+
+
+def test_memories_are_bounded():
     for number in range(5000):
-        targets.resolve_target(b"GET", b"/%d" % number)
-    targets.resolve_target(b"GET", b"/" + b"x" * 1000)
-    assert len(targets.known_targets) <= 2048
-    assert all(len(target) <= 256 for target in targets.known_targets)
+        resolve(b"GET", b"/%d" % number)
+        targets.resolve_host(b"h%d" % number)
+    resolve(b"GET", b"/" + b"x" * 1000)
+    targets.resolve_host(b"x" * 1000)
+    for memory in (targets.known_start_lines, targets.known_hosts):
+        assert 0 < len(memory) <= 2048
+        assert all(len(key) <= 256 for key in memory)
 
 
-def test_targets_that_depend_on_the_method_are_not_remembered():
-    targets.resolve_target(b"OPTIONS", b"*")
-    targets.resolve_target(b"GET", b"http://h/")
-    assert b"*" not in targets.known_targets and b"http://h/" not in targets.known_targets
+def test_only_plain_start_lines_are_remembered():
+    for method, target, version in [
+        (b"OPTIONS", b"*", b"1.1"),
+        (b"GET", b"http://h/", b"1.1"),
+        (b"GET", b"/0", b"1.0"),
+    ]:
+        assert resolve(method, target, version)[0] not in targets.known_start_lines
