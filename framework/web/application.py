@@ -1,0 +1,252 @@
+"""An application: routes, settings, and one call: an HTTPRequest in, the answer out through its connection."""
+
+import functools
+import inspect
+import re
+from asyncio import Task
+from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, cast
+
+from framework.errors import FrameworkError
+from framework.log import AccessLog, access_log
+from framework.request import BodyReceiver, HTTPRequest
+from framework.template import BaseLoader
+from framework.web.builtin import ErrorHandler, FallbackHandler, RedirectHandler
+from framework.web.dispatch import Route, execute
+from framework.web.handler import RequestHandler
+from framework.web.modules import TemplateModule, UIModule
+from framework.web.output import Responder
+from framework.web.routing import Match, ReverseError, RouteSpec, RouteTable, host_name
+from framework.web.static import StaticFileHandler
+from framework.web.streaming import StreamedBody
+from framework.web.transforms import GZipContentEncoding, OutputTransform, as_transform
+
+if TYPE_CHECKING:
+    from framework.httpserver import HTTPServer
+
+# Targets come from strangers: what is remembered of them has an end.
+_MAX_ROUTES_KEPT = 1024
+_MAX_KEY_LENGTH = 256
+
+
+class ConfigurationError(FrameworkError):
+    """A setting is missing or wrong; the message names it."""
+
+
+class Application:
+    """Routes and settings. Callable with an HTTPRequest, as the server wants it.
+
+    `handlers` are the rules of framework.web.routing: `(pattern, class[, settings[, name]])`, `url(...)`, nested lists.
+    """
+
+    def __init__(
+        self,
+        handlers: Iterable[RouteSpec] | None = None,
+        default_host: str = "",
+        transforms: Iterable[type] | None = None,
+        wsgi: bool = False,
+        **settings: Any,
+    ) -> None:
+        self.settings = settings
+        self.default_host = default_host
+        self.running: set[Task[None]] = set()
+        self._is_wsgi = wsgi
+        # The runner sets it: lines in batches. Without it each line goes through the logger `framework.access`.
+        self.access_log: AccessLog | None = None
+        self.transforms: list[Callable[[HTTPRequest], OutputTransform]] = list(map(as_transform, transforms or ()))
+        if transforms is None and (settings.get("compress_response") or settings.get("gzip")):
+            self.transforms.append(
+                functools.partial(
+                    GZipContentEncoding,
+                    level=settings.get("compress_level", GZipContentEncoding.LEVEL),
+                    min_length=settings.get("compress_min_length", GZipContentEncoding.MIN_LENGTH),
+                )
+            )
+        if settings.get("debug"):
+            for name in ("autoreload", "serve_traceback"):
+                settings.setdefault(name, True)
+            for name in ("compiled_template_cache", "static_hash_cache"):
+                settings.setdefault(name, False)
+        self.checks_xsrf = bool(settings.get("xsrf_cookies"))
+        self.ui_modules: dict[str, type[UIModule]] = {"Template": TemplateModule}
+        self.ui_methods: dict[str, Callable[..., Any]] = {}
+        self._load_ui(settings.get("ui_modules"), settings.get("ui_methods"))
+        self._loaders: dict[str, BaseLoader] = {}
+        self.static_handler_class: type[StaticFileHandler] = settings.get("static_handler_class", StaticFileHandler)
+
+        self._routes: dict[str, Route] = {}
+        self._table = RouteTable(handlers or ())
+        self._has_handlers = handlers is not None
+        self._hosts: list[tuple[re.Pattern[str], RouteTable]] = []
+        self._static_table = RouteTable(self._static_rules())
+
+    def _static_rules(self) -> list[RouteSpec]:
+        path = self.settings.get("static_path")
+        if not path:
+            return []
+        prefix = re.escape(self.settings.get("static_url_prefix", "/static/"))
+        kwargs = {**self.settings.get("static_handler_args", {}), "path": path}
+        patterns = (prefix + "(.*)", r"/(favicon\.ico)", r"/(robots\.txt)")
+        return [(pattern, self.static_handler_class, kwargs) for pattern in patterns]
+
+    # ---- a request
+
+    def __call__(self, request: HTTPRequest) -> None:
+        """Answer the request, now or when what it waits for is there."""
+        route = self._routes.get(request.host + request.path if self._hosts else request.path) or self._find(request)
+        handler = self._make_handler(route, request)
+        if handler is not None:
+            execute(handler, route)
+
+    def body_receiver(self, request: HTTPRequest) -> BodyReceiver | None:
+        """Who takes this request's body while it arrives; None: it is buffered, and the application called with it."""
+        route = self._routes.get(request.host + request.path if self._hosts else request.path) or self._find(request)
+        if not route.handler_class._streams_body:
+            return None
+        handler = self._make_handler(route, request)
+        return StreamedBody(handler, route) if handler is not None else None
+
+    def _make_handler(self, route: Route, request: HTTPRequest) -> RequestHandler | None:
+        """A new handler for the request; None if it could not be made, which has been answered then."""
+        try:
+            return route.handler_class(self, request, **route.kwargs)
+        except Exception as error:
+            RequestHandler(self, request).handle_exception(error)
+            return None
+
+    def find_handler(self, request: HTTPRequest) -> Match:
+        """What answers this request: the first rule that fits, or the one for requests that none fits."""
+        found = self._static_table.find(request)
+        host = host_name(request)
+        is_host_known = self._has_handlers
+        for pattern, table in self._hosts:
+            if found is None and self._is_meant(pattern, host, request):
+                is_host_known = True
+                found = table.find(request)
+        found = found or self._table.find(request)
+        if found is not None:
+            return found
+        if not is_host_known and self.default_host and host != self.default_host:
+            return Match(RedirectHandler, {"url": f"{request.protocol}://{self.default_host}/"})
+        if "default_handler_class" in self.settings:
+            return Match(self.settings["default_handler_class"], self.settings.get("default_handler_args", {}))
+        return Match(ErrorHandler, {"status_code": 404})
+
+    def _is_meant(self, pattern: re.Pattern[str], host: str, request: HTTPRequest) -> bool:
+        if pattern.fullmatch(host):
+            return True
+        # Without a proxy in front (a developer's machine) an unknown name may stand for the default one.
+        is_direct = self.default_host and request.find_header(b"x-real-ip") is None
+        return bool(is_direct and pattern.fullmatch(self.default_host))
+
+    def _find(self, request: HTTPRequest) -> Route:
+        match = self.find_handler(request)
+        if not inspect.isclass(match.target):
+            match = Match(FallbackHandler, {"fallback": match.target})
+        route = Route(match)
+        key = request.host + request.path if self._hosts else request.path
+        tables = [self._static_table, self._table, *(table for _, table in self._hosts)]
+        is_path_all = all(table.is_by_path for table in tables)
+        if is_path_all and match.target is not ErrorHandler and len(key) <= _MAX_KEY_LENGTH:
+            if len(self._routes) >= _MAX_ROUTES_KEPT:
+                # All at once: what is in use is back after one request each, and there is nothing to keep in order.
+                self._routes.clear()
+            self._routes[key] = route
+        return route
+
+    def log_request(self, handler: Responder) -> None:
+        """Write the access log's line for an answer; the setting `log_function` takes its place."""
+        log_function = self.settings.get("log_function")
+        if log_function is not None:
+            log_function(handler)
+            return
+        status = handler._status_code
+        request = handler.request
+        if self.access_log is not None:
+            self.access_log.record(status, request.method, request.uri, request.remote_ip, request.request_time())
+            return
+        log = access_log.info if status < 400 else access_log.warning if status < 500 else access_log.error
+        log("%d %s %.2fms", status, handler._summary(), 1000.0 * request.request_time())
+
+    # ---- set-up
+
+    def add_handlers(self, host_pattern: str, host_handlers: Iterable[RouteSpec]) -> None:
+        """Add rules for the hosts that the pattern matches. They go before the rules for all hosts."""
+        self._routes.clear()
+        if host_pattern in (".*", ".*$"):
+            self._has_handlers = True
+            self._table.add(host_handlers)
+        else:
+            self._hosts.append((re.compile(host_pattern, re.IGNORECASE), RouteTable(host_handlers)))
+
+    def add_transform(self, transform_class: type) -> None:
+        """Have every answer pass through this transform, after those there are."""
+        self.transforms.append(as_transform(transform_class))
+
+    def reverse_url(self, name: str, *args: object, **kwargs: object) -> str:
+        """The path of the route with this name and these values in its groups.
+
+        Raises:
+            ReverseError: (a KeyError) there is no such route.
+        """
+        for table in (self._table, *(table for _, table in self._hosts)):
+            if name in table.named:
+                return table.reverse(name, *args, **kwargs)
+        raise ReverseError(f"{name} not found in named urls")
+
+    def require_setting(self, name: str, feature: str = "this feature") -> Any:
+        """The value of a setting.
+
+        Raises:
+            ConfigurationError: it is not set.
+        """
+        value = self.settings.get(name)
+        if not value:
+            raise ConfigurationError(f"{name} is not set; {feature} needs it: Application(…, {name}=…)")
+        return value
+
+    def refuse_under_wsgi(self, feature: str) -> None:
+        """Nothing, unless this application answers WSGI requests.
+
+        Raises:
+            ConfigurationError: WSGI, which has no way to answer later.
+        """
+        if self._is_wsgi:
+            raise ConfigurationError(f"{feature} is not possible under WSGI")
+
+    def template_loader(self, path: str, handler: RequestHandler) -> BaseLoader:
+        """The loader for a folder of templates, made by the handler's create_template_loader when first asked for."""
+        loader = self._loaders.get(path)
+        if loader is None:
+            loader = self._loaders[path] = handler.create_template_loader(path)
+        if not self.settings.get("compiled_template_cache", True):
+            loader.reset()
+        return loader
+
+    def _load_ui(self, modules: Any, methods: Any) -> None:
+        for name, found in _named(modules):
+            if inspect.isclass(found) and issubclass(found, UIModule):
+                self.ui_modules[name] = found
+        for name, found in _named(methods):
+            if not name.startswith("_") and callable(found) and name[0].lower() == name[0]:
+                self.ui_methods[name] = found
+
+    def listen(self, port: int, address: str = "", **kwargs: Any) -> "HTTPServer":
+        """Serve this application on a port; the keywords are HTTPServer's. The loop is for you to start."""
+        from framework.httpserver import HTTPServer
+
+        server = HTTPServer(self, **kwargs)
+        server.listen(port, address)
+        return server
+
+
+def _named(given: Any) -> Iterable[tuple[str, Any]]:
+    """Names and objects of a module, a mapping, or a list of those."""
+    if given is None:
+        return []
+    if isinstance(given, ModuleType):
+        return list(vars(given).items())
+    if isinstance(given, Mapping):
+        return list(cast("Mapping[str, Any]", given).items())
+    return [pair for one in given for pair in _named(one)]

@@ -1,0 +1,74 @@
+"""The error page for developers: traceback with source, templates too, and the request.
+
+Never in production: only the settings `debug` and `serve_traceback` bring it up.
+"""
+
+import linecache
+import os
+import sys
+import traceback
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from framework import version
+from framework.escape import xhtml_escape
+from framework.web.heads import reason_phrase
+
+if TYPE_CHECKING:
+    from framework.web.handler import RequestHandler
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_CONTEXT_LINES = 4
+_SECRET_HEADERS = frozenset(("cookie", "authorization", "proxy-authorization", "x-xsrftoken", "x-csrftoken"))
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; color: #222 }
+h1 { font-size: 1.4rem; margin: 0 } h2 { font-size: 1rem; margin: 2rem 0 .5rem }
+.where { color: #666; font-family: ui-monospace, monospace; font-size: 13px; margin: 1rem 0 .2rem }
+pre { background: #f6f6f4; margin: 0; padding: .5rem; overflow-x: auto; font-size: 13px; border-radius: 4px }
+mark { background: #ffe08a; display: block } .ours pre { opacity: .55 }
+table { border-collapse: collapse } td { padding: .1rem 1rem .1rem 0; vertical-align: top; font-size: 13px }
+td:first-child { color: #666; white-space: nowrap }
+"""
+
+
+def debug_page(handler: "RequestHandler", status_code: int, error: BaseException) -> str:
+    """An HTML page with the exception, its frames with the lines around, and the request without its secrets."""
+    phrase = xhtml_escape(f"{status_code}: {reason_phrase(status_code, handler._reason)}")
+    said = xhtml_escape("".join(traceback.format_exception_only(error)).strip())
+    frames = "".join(_format_frame(frame, line) for frame, line in traceback.walk_tb(error.__traceback__))
+    request = handler.request
+    rows = [
+        ("request", f"{request.method} {request.uri} {request.version}"),
+        ("from", f"{request.remote_ip} ({request.protocol})"),
+        ("handler", f"{type(handler).__module__}.{type(handler).__qualname__}"),
+        ("groups", f"{handler.path_args} {getattr(handler, 'path_kwargs', {})}"),
+    ]
+    for name, value in request.headers.get_all():
+        rows.append((name, "(not shown)" if name.lower() in _SECRET_HEADERS else value))
+    plain = xhtml_escape("".join(traceback.format_exception(error)))
+    return (
+        f"<!DOCTYPE html><html><head><meta charset='utf-8'><title>{phrase}</title><style>{_STYLE}</style></head><body>"
+        f"<h1>{phrase}</h1><pre>{said}</pre><h2>Traceback, the last call last</h2>{frames}"
+        f"<h2>Request</h2><table>{''.join(_format_row(*row) for row in rows)}</table>"
+        f"<h2>As text</h2><pre>{plain}</pre>"
+        f"<p class='where'>Squall {version}, Python {sys.version.split()[0]}; shown because debug is on</p>"
+        "</body></html>"
+    )
+
+
+def _format_frame(frame: FrameType, line: int) -> str:
+    filename = frame.f_code.co_filename
+    kind = "ours" if filename.startswith(_HERE) else "yours"
+    # A template's generated code is registered with linecache, so its lines are found like any file's.
+    lines = linecache.getlines(filename, frame.f_globals)
+    shown = []
+    for number in range(max(1, line - _CONTEXT_LINES), min(len(lines), line + _CONTEXT_LINES) + 1):
+        text = f"{number:5} {xhtml_escape(lines[number - 1].rstrip())}"
+        shown.append(f"<mark>{text}</mark>" if number == line else text + "\n")
+    where = xhtml_escape(f"{filename}:{line} in {frame.f_code.co_qualname}")
+    return f"<div class='{kind}'><div class='where'>{where}</div><pre>{''.join(shown)}</pre></div>"
+
+
+def _format_row(name: str, value: str) -> str:
+    return f"<tr><td>{xhtml_escape(name)}</td><td>{xhtml_escape(value)}</td></tr>"

@@ -1,0 +1,166 @@
+"""The life of a request within a handler: method, XSRF check, prepare, verb, finish.
+
+A plain `def` runs as a plain call. The first thing that has to be waited for turns the rest into a coroutine, which is
+begun at once in an eager task (Python 3.12): one that never really waits never meets the loop.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from framework.ioloop import exception_handler
+from framework.log import app_log
+from framework.web.errors import HTTPError
+from framework.web.handler import RequestHandler, allowed_methods
+from framework.web.routing import Match, decode_group
+from framework.web.xsrf import SAFE_METHODS
+
+type Verb = Callable[..., Any]
+
+
+class Route:
+    """What a path resolves to: the class, its settings, the groups, and what of the class matters to each request."""
+
+    __slots__ = ("args", "handler_class", "is_encoded", "is_plain", "kwargs", "path_kwargs", "verbs")
+
+    def __init__(self, match: Match) -> None:
+        handler_class: type[RequestHandler] = match.target
+        self.handler_class = handler_class
+        self.kwargs = dict(match.kwargs)
+        self.verbs = verbs_of(handler_class)
+        # Groups that are no UTF-8, or that the class decodes itself, stay encoded and are decoded per request.
+        self.is_encoded = handler_class._is_decode_overridden
+        self.args = match.args
+        self.path_kwargs = dict(match.path_kwargs)
+        if not self.is_encoded:
+            try:
+                self.args = tuple(decode_group(group) for group in match.args)
+                self.path_kwargs = {name: decode_group(group) for name, group in match.path_kwargs.items()}
+            except UnicodeDecodeError:
+                self.is_encoded = True
+        # Nothing stands between the request and its verb.
+        self.is_plain = handler_class.prepare is RequestHandler.prepare and not self.is_encoded
+
+
+def verbs_of(handler_class: type[RequestHandler]) -> dict[str, Verb]:
+    """The methods that answer each HTTP method; get() answers HEAD as well."""
+    verbs = {name: getattr(handler_class, name.lower(), None) for name in handler_class.SUPPORTED_METHODS}
+    if verbs.get("HEAD") is None:
+        verbs["HEAD"] = verbs.get("GET")
+    return {name: verb for name, verb in verbs.items() if verb is not None}
+
+
+def execute(handler: RequestHandler, route: Route) -> None:
+    """Run the request to its end, or to where it waits."""
+    # Whatever is asked of the loop from here on knows whose error its error is.
+    token = exception_handler.set(handler.handle_exception)
+    try:
+        if route.is_plain and handler.request.method in route.verbs and not handler.application.checks_xsrf:
+            handler.path_args = route.args
+            handler.path_kwargs = route.path_kwargs
+        else:
+            waiting = check_and_prepare(handler, route)
+            if waiting is not None:
+                start(handler, _after_prepare(handler, waiting, route))
+                return
+            if handler._finished:
+                return
+        call_verb(handler, route)
+    except Exception as error:
+        handler.handle_exception(error)
+    finally:
+        exception_handler.reset(token)
+
+
+def check_and_prepare(handler: RequestHandler, route: Route) -> Any:
+    """All that comes before the verb. What prepare() returned, to be waited for, or None.
+
+    Raises:
+        HTTPError: 405 for a method that the class does not answer, 400 for a path that is no UTF-8, 403 by XSRF check.
+    """
+    if handler.request.method not in route.verbs:
+        handler.set_header("Allow", ", ".join(allowed_methods(route.handler_class)))
+        raise HTTPError(405)
+    handler.path_args, handler.path_kwargs = _decoded_groups(handler, route)
+    if handler.application.checks_xsrf:
+        if handler.request.method not in SAFE_METHODS:
+            handler.check_xsrf_cookie()
+        handler.give_xsrf_cookie()
+    return handler.prepare()
+
+
+def _decoded_groups(handler: RequestHandler, route: Route) -> tuple[tuple[str | None, ...], dict[str, str | None]]:
+    if not route.is_encoded:
+        return route.args, route.path_kwargs
+    args = tuple(handler.decode_path_argument(group) for group in route.args)
+    return args, {name: handler.decode_path_argument(group, name) for name, group in route.path_kwargs.items()}
+
+
+def call_verb(handler: RequestHandler, route: Route) -> None:
+    """Call the verb; finish the answer when it is done, if it is not @asynchronous."""
+    if handler._is_watching_close:
+        handler.request.connection.set_close_callback(handler.on_connection_close)
+    waiting = route.verbs[handler.request.method](handler, *handler.path_args, **handler.path_kwargs)
+    if waiting is not None:
+        _continue(handler, waiting)
+    elif handler._auto_finish and not handler._finished:
+        handler.finish()
+
+
+def _continue(handler: RequestHandler, waiting: Any) -> None:
+    """Go on when what the verb returned is done."""
+    if isinstance(waiting, Awaitable):
+        start(handler, _after_verb(handler, waiting))
+        return
+    kind = type(waiting).__name__
+    app_log.warning("%s: the %s that the verb returned is dropped; write() it", handler._summary(), kind)
+    if handler._auto_finish and not handler._finished:
+        handler.finish()
+
+
+def start(handler: RequestHandler, coroutine: Coroutine[Any, Any, None]) -> None:
+    """Begin the coroutine at once; keep its task until it is done."""
+    task = asyncio.Task(coroutine, loop=asyncio.get_running_loop(), eager_start=True)
+    if not task.done():
+        # The loop itself holds tasks weakly.
+        running = handler.application.running
+        running.add(task)
+        task.add_done_callback(running.discard)
+
+
+async def _after_prepare(handler: RequestHandler, waiting: Awaitable[Any], route: Route) -> None:
+    try:
+        await waiting
+        if handler._finished:
+            return
+        if handler._is_watching_close:
+            handler.request.connection.set_close_callback(handler.on_connection_close)
+        result = route.verbs[handler.request.method](handler, *handler.path_args, **handler.path_kwargs)
+        if result is not None:
+            await result
+        if handler._auto_finish and not handler._finished:
+            handler.finish()
+    except Exception as error:
+        handler.handle_exception(error)
+    except BaseException:
+        _abandon(handler)
+        raise
+
+
+async def _after_verb(handler: RequestHandler, waiting: Awaitable[Any]) -> None:
+    try:
+        await waiting
+        if handler._auto_finish and not handler._finished:
+            handler.finish()
+    except Exception as error:
+        handler.handle_exception(error)
+    except BaseException:
+        _abandon(handler)
+        raise
+
+
+def _abandon(handler: RequestHandler) -> None:
+    """The task was cancelled: a connection without an answer must not look as if one were coming."""
+    if not handler._finished:
+        handler._finished = True
+        handler.request.connection.abort()

@@ -1,0 +1,58 @@
+"""The head of an answer, as bytes.
+
+The common head (200, one content type, kept connection) is the same for a second: it is built once and taken from a
+dictionary after that. Any other is formatted line by line.
+"""
+
+import re
+from collections.abc import Iterable
+
+from framework import clock, version
+from framework.httputil import responses
+
+SERVER = f"Squall/{version.rpartition('.')[0]}"
+
+# Whatever would end the line: the way into response splitting (CVE-2012-2374, CVE-2025-67724).
+is_unsafe = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
+
+_MAX_PREBUILT = 64
+_prebuilt: dict[tuple[str, str], bytes] = {}
+_prebuilt_for = -1
+
+
+def common_head(content_type: str, connection: str) -> bytes:
+    """Status line and headers of a 200 up to `Content-Length: `; `connection` is "" or a Connection line with CRLF."""
+    global _prebuilt_for
+    if _prebuilt_for != clock.version:
+        _prebuilt.clear()
+        _prebuilt_for = clock.version
+    head = _prebuilt.get((content_type, connection))
+    if head is None:
+        head = b"HTTP/1.1 200 OK\r\nServer: %b\r\nContent-Type: %b\r\nDate: %b\r\n%bContent-Length: " % (
+            SERVER.encode(),
+            content_type.encode(),
+            clock.http_date,
+            connection.encode(),
+        )
+        if len(_prebuilt) < _MAX_PREBUILT:
+            _prebuilt[content_type, connection] = head
+    return head
+
+
+def reason_phrase(status_code: int, reason: str | None) -> str:
+    """What the status line says after the code."""
+    return reason or responses.get(status_code, "Unknown")
+
+
+def format_head(status_code: int, reason: str | None, headers: Iterable[tuple[str, str]]) -> bytes:
+    """Status line, headers and the empty line. Values are checked where they are set, not here."""
+    lines = [f"HTTP/1.1 {status_code} {reason_phrase(status_code, reason)}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def connection_line(is_kept: bool, http_version: str) -> str:
+    """The Connection line that keeps or ends this connection, with its CRLF; empty where HTTP/1.1's default does."""
+    if not is_kept:
+        return "Connection: close\r\n"
+    return "" if http_version == "HTTP/1.1" else "Connection: keep-alive\r\n"

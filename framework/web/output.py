@@ -1,0 +1,414 @@
+"""The answer's side of a handler: status, headers, body, and how they get out.
+
+Two ways out. The common answer (200, text in one piece, no header of its own but the content type) leaves in one call,
+its head prebuilt. Everything else is put together line by line. Which it is depends on what the handler did, not on
+what it is: a header map comes to be when a header is set.
+"""
+
+from collections.abc import Generator, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import quote
+
+from framework import clock
+from framework.escape import json_encode
+from framework.httputil import HTTPHeaders, format_timestamp
+from framework.log import gen_log
+from framework.request import HTTPRequest
+from framework.web.conditional import content_etag, etag_matches
+from framework.web.heads import SERVER, common_head, connection_line, format_head, is_unsafe
+from framework.web.transforms import OutputTransform
+
+if TYPE_CHECKING:
+    from framework.web.application import Application
+
+_HTML = "text/html; charset=UTF-8"
+_JSON = "application/json; charset=UTF-8"
+
+
+class _Done:
+    """What flush() and finish() return when nobody has to wait. Awaiting it costs no future."""
+
+    def __await__(self) -> Generator[None]:
+        return
+        yield
+
+
+class _Gone(_Done):
+    """What they return when the client has left: whoever waits learns it, whoever does not need not."""
+
+    def __await__(self) -> Generator[None]:
+        raise ConnectionResetError("the client closed the connection")
+        yield
+
+
+DONE = _Done()
+GONE = _Gone()
+
+
+class Responder:
+    """Status, headers and body of one answer."""
+
+    application: "Application"
+    request: HTTPRequest
+
+    # Defaults live on the class: a request that needs nothing special sets nothing.
+    _status_code = 200
+    _reason: str | None = None
+    _content_type: str | None = _HTML
+    _headers: HTTPHeaders | None = None
+    _write_buffer: list[bytes]
+    _new_cookies: dict[tuple[str, str, str], str] | None = None
+    _transforms: list[OutputTransform] | None = None
+    _headers_written = False
+    _finished = False
+    _auto_finish = True
+    _is_initializing = False
+    _is_chunked = False
+    _body_left: int | None = None
+
+    # Facts about the subclass, found out once when it is defined (RequestHandler.__init_subclass__).
+    _is_etag_overridden = False
+    _has_default_headers = False
+    _has_on_finish = False
+
+    # ---- status and headers
+
+    def set_default_headers(self) -> None:
+        """Hook: set the headers that every answer of this handler has, error pages included."""
+
+    def clear(self) -> None:
+        """Forget status, headers and body written so far."""
+        self._status_code, self._reason = 200, None
+        self._headers, self._content_type = None, _HTML
+        self._write_buffer = []
+        if self._has_default_headers:
+            self.set_default_headers()
+
+    def set_status(self, status_code: int, reason: str | None = None) -> None:
+        """Set the status code and, if the usual one won't do, the phrase that follows it.
+
+        Raises:
+            ValueError: the phrase holds a control character.
+        """
+        if reason is not None and is_unsafe(reason):
+            raise ValueError(f"reason: expected no control characters, got {reason!r}")
+        self._status_code = status_code
+        self._reason = reason
+
+    def get_status(self) -> int:
+        """The status code as it stands."""
+        return self._status_code
+
+    def set_header(self, name: str, value: str | bytes | int | datetime) -> None:
+        """Set a header, in place of any of that name. A datetime becomes an HTTP date (naive: UTC).
+
+        Raises:
+            ValueError: the name is no token, or the value holds a control character.
+        """
+        text = _header_text(value)
+        if self._headers is None:
+            if name.lower() == "content-type":
+                self._content_type = text
+                return
+            self._headers = self._default_headers()
+        self._headers[name] = text
+
+    def add_header(self, name: str, value: str | bytes | int | datetime) -> None:
+        """Add a header to those of that name.
+
+        Raises:
+            ValueError: as for set_header.
+        """
+        self._header_map().add(name, _header_text(value))
+
+    def clear_header(self, name: str) -> None:
+        """Take a header away, one of the default ones too; nothing happens if it is not there."""
+        headers = self._header_map()
+        if name in headers:
+            del headers[name]
+
+    def _header_map(self) -> HTTPHeaders:
+        if self._headers is None:
+            self._headers = self._default_headers()
+        return self._headers
+
+    def _default_headers(self) -> HTTPHeaders:
+        headers = HTTPHeaders()
+        headers["Server"] = SERVER
+        if self._content_type is not None:
+            headers["Content-Type"] = self._content_type
+        headers["Date"] = clock.http_date.decode()
+        return headers
+
+    # ---- body
+
+    def write(self, chunk: str | bytes | dict[Any, Any]) -> None:
+        """Add text (as UTF-8), bytes or a dict (as JSON, with its content type) to the body.
+
+        Raises:
+            TypeError: anything else; a list too: old browsers let another site read a JSON array by <script>.
+            RuntimeError: the answer is finished.
+        """
+        if self._finished:
+            raise RuntimeError(self._why_not("write()"))
+        if isinstance(chunk, str):
+            self._write_buffer.append(chunk.encode())
+        elif isinstance(chunk, bytes):
+            self._write_buffer.append(chunk)
+        elif isinstance(chunk, dict):
+            self.set_header("Content-Type", _JSON)
+            self._write_buffer.append(json_encode(chunk).encode())
+        elif isinstance(chunk, bytearray | memoryview):
+            self._write_buffer.append(bytes(chunk))
+        else:
+            raise TypeError(f"write(): expected str, bytes or dict, got {type(chunk).__name__}")
+
+    def flush(self, include_footers: bool = False) -> Any:
+        """Send what is written so far. Awaiting the result waits until the client has taken enough of it.
+
+        Raises:
+            ConnectionResetError: (when awaited) the client has gone.
+        """
+        if self._finished:
+            raise RuntimeError(self._why_not("flush()"))
+        self._send(b"".join(self._write_buffer), include_footers)
+        return self._wait()
+
+    async def send_file(self, file: BinaryIO, offset: int, count: int) -> None:
+        """Send `count` bytes of a file from `offset`, from kernel to kernel; Content-Length must say so before.
+
+        Raises:
+            ConnectionResetError: the client has gone.
+        """
+        await self.flush()
+        if self._body_left is None or self._transforms or self._is_chunked:
+            raise RuntimeError("send_file(): expected a Content-Length, no transforms and a method other than HEAD")
+        self._body_left -= count
+        await self.request.connection.send_file(file, offset, count)
+
+    def finish(self, chunk: str | bytes | dict[Any, Any] | None = None) -> Any:
+        """Complete the answer, after writing `chunk` if there is one.
+
+        Raises:
+            RuntimeError: it is complete already.
+        """
+        if self._finished:
+            raise RuntimeError(self._why_not("finish()"))
+        if chunk is not None:
+            self.write(chunk)
+        request = self.request
+        body = self._write_buffer[0] if len(self._write_buffer) == 1 else b"".join(self._write_buffer)
+        if not (self._headers is None and self._is_common() and self._finish_common(request, body)):
+            self._finish_general(body)
+        self._finished = True
+        self._write_buffer = []
+        self.application.log_request(self)
+        if self._has_on_finish:
+            self.on_finish()
+        return DONE
+
+    def on_finish(self) -> None:
+        """Hook: called when the answer is complete and logged. It can't be changed any more."""
+
+    def _why_not(self, call: str) -> str:
+        if self._is_initializing:
+            return f"{call} in initialize(): it may not produce output; prepare() may"
+        return f"{call} after finish(); is a callback missing @asynchronous, or an await?"
+
+    # ---- the common way
+
+    def _is_common(self) -> bool:
+        """Whether the answer, which has no header map, is no more than the common head and a body."""
+        return (
+            self._status_code == 200
+            and self._reason is None
+            and self._new_cookies is None
+            and self._transforms is None
+            and not self._headers_written
+            and not self._is_etag_overridden
+            and self._content_type is not None
+        )
+
+    def _finish_common(self, request: HTTPRequest, body: bytes) -> bool:
+        """Send the common answer in one call; False if this request wants something else."""
+        connection = request.connection
+        if request.method == "GET":
+            etag = content_etag(body)
+            wanted = request.find_header(b"if-none-match")
+            if wanted is not None and etag_matches(wanted, etag):
+                return False
+            tail = b"\r\nETag: %b\r\n\r\n" % etag
+        elif request.method == "POST":
+            tail = b"\r\n\r\n"
+        else:
+            return False
+        line = connection_line(connection.keep_alive, request.version)
+        head = common_head(self._content_type or _HTML, line)
+        connection.answer(b"%b%d%b%b" % (head, len(body), tail, body))
+        return True
+
+    # ---- the general way
+
+    def compute_etag(self) -> str | None:
+        """Hook: the entity tag of the body written so far, in quotes; None for no tag."""
+        return content_etag(b"".join(self._write_buffer)).decode()
+
+    def set_etag_header(self) -> None:
+        """Set the ETag header from compute_etag, if it gives one."""
+        etag = self.compute_etag()
+        if etag is not None:
+            self.set_header("ETag", etag)
+
+    def check_etag_header(self) -> bool:
+        """Whether the client already has what the ETag header names."""
+        etag = self._header_map().get("ETag", "")
+        wanted = self.request.find_header(b"if-none-match")
+        return bool(etag) and wanted is not None and etag_matches(wanted, etag.encode("latin-1"))
+
+    def _finish_general(self, body: bytes) -> None:
+        if not self._headers_written and self._status_code == 200 and self.request.method in ("GET", "HEAD"):
+            if "ETag" not in self._header_map():
+                self.set_etag_header()
+            if self.check_etag_header():
+                self.set_status(304)
+                body = b""
+        if not self._send(body, True):
+            return
+        if self._body_left:
+            # Less than Content-Length promised: the client must not take the next answer for the rest of this one.
+            gen_log.error("%s: body ends %d bytes before its Content-Length", self._summary(), self._body_left)
+            self.request.connection.abort()
+            return
+        if self._is_chunked:
+            self.request.connection.write(b"0\r\n\r\n")
+        self.request.connection.finish()
+
+    def _send(self, chunk: bytes, is_finishing: bool) -> bool:
+        """Put a part of the body out, the head before the first; False if the client has gone."""
+        self._write_buffer = []
+        is_head = self.request.method == "HEAD"
+        out = b""
+        if not self._headers_written:
+            self._headers_written = True
+            chunk, out = self._start(chunk, is_finishing)
+        else:
+            for transform in self._transforms or ():
+                chunk = transform.transform_chunk(chunk, is_finishing)
+        if not is_head and chunk:
+            if self._body_left is not None:
+                self._body_left -= len(chunk)
+                if self._body_left < 0:
+                    self.request.connection.abort()
+                    raise RuntimeError(f"body is {-self._body_left} bytes longer than its Content-Length")
+            out += b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._is_chunked else chunk
+        connection = self.request.connection
+        if connection.closed:
+            return False
+        if out:
+            connection.write(out)
+        return True
+
+    def _start(self, chunk: bytes, is_finishing: bool) -> tuple[bytes, bytes]:
+        """The first part of the body as it goes out, and the head that goes before it."""
+        headers = self._header_map()
+        for transform in self._transforms or ():
+            self._status_code, headers, chunk = transform.transform_first_chunk(
+                self._status_code, headers, chunk, is_finishing
+            )
+        self._headers = headers
+        status = self._status_code
+        if status in (204, 304) or 100 <= status < 200:
+            # RFC 9110 §8.6, RFC 9112 §6.1: no body, and no framing either (upstream sent it until 4.5.3).
+            if chunk:
+                gen_log.warning("%s: the body of a %d is dropped", self._summary(), status)
+            chunk = b""
+            for name in ("Content-Length", "Transfer-Encoding", "Content-Encoding", "Content-Language", "Content-Type"):
+                if name in headers:
+                    del headers[name]
+        else:
+            self._frame(headers, chunk, is_finishing)
+        return chunk, format_head(status, self._reason, self._all_headers(headers))
+
+    def _frame(self, headers: HTTPHeaders, chunk: bytes, is_finishing: bool) -> None:
+        """Say how the body ends: by length, by chunks, or (HTTP/1.0) by closing."""
+        request = self.request
+        is_head = request.method == "HEAD"
+        if "Content-Length" in headers:
+            self._body_left = None if is_head else int(headers["Content-Length"])
+        elif is_finishing:
+            headers["Content-Length"] = str(len(chunk))
+        elif request.version == "HTTP/1.1":
+            headers["Transfer-Encoding"] = "chunked"
+            self._is_chunked = not is_head
+        elif not is_head:
+            request.connection.keep_alive = False
+
+    def _all_headers(self, headers: HTTPHeaders) -> Iterator[tuple[str, str]]:
+        connection = self.request.connection
+        if headers.get("Connection", "").lower() == "close":
+            connection.keep_alive = False
+        elif not connection.keep_alive:
+            headers["Connection"] = "close"
+        elif self.request.version != "HTTP/1.1" and "Connection" not in headers:
+            headers["Connection"] = "keep-alive"
+        yield from headers.get_all()
+        for cookie in (self._new_cookies or {}).values():
+            yield "Set-Cookie", cookie
+
+    def _wait(self) -> Any:
+        connection = self.request.connection
+        if connection.closed:
+            return GONE
+        return connection.drained() or DONE
+
+    # ---- the ways to end otherwise
+
+    def redirect(self, url: str | bytes, permanent: bool = False, status: int | None = None) -> None:
+        """Finish with a redirection: 302, 301 if permanent, or `status` (300 to 399).
+
+        Raises:
+            RuntimeError: the headers are out already.
+        """
+        if self._headers_written:
+            raise RuntimeError("redirect(): the headers are sent already")
+        if status is None:
+            status = 301 if permanent else 302
+        if not 300 <= status <= 399:
+            raise ValueError(f"redirect(): expected a status from 300 to 399, got {status}")
+        self.set_status(status)
+        text = url.decode() if isinstance(url, bytes) else url
+        # Blanks and controls are dropped as in the seed; other bytes that no URL may hold are percent-encoded.
+        text = "".join(char for char in text if char > " " and char != "\x7f")
+        self.set_header("Location", quote(text, safe="!#$%&'()*+,/:;=?@[]~"))
+        self.finish()
+
+    def detach(self) -> Any:
+        """The transport of this connection and the bytes read ahead, for a protocol of your own. Nothing is sent."""
+        self._finished = True
+        return self.request.connection.detach()
+
+    def _summary(self) -> str:
+        return f"{self.request.method} {self.request.uri} ({self.request.remote_ip})"
+
+
+def _header_text(value: str | bytes | int | datetime) -> str:
+    """A header's value as text, checked.
+
+    Raises:
+        ValueError: it holds a control character.
+        TypeError: it is none of these types.
+    """
+    if isinstance(value, bytes):
+        text = value.decode("latin-1")
+    elif isinstance(value, str):
+        text = value
+    elif isinstance(value, int):
+        text = str(value)
+    elif isinstance(value, datetime):
+        text = format_timestamp(value)
+    else:
+        raise TypeError(f"header: expected str, bytes, int or datetime, got {value!r}")
+    if is_unsafe(text):
+        raise ValueError(f"header: expected no control characters, got {text!r}")
+    return text
