@@ -216,9 +216,7 @@ class Client:
             body = body.encode()
         if self.cookies:
             sent.setdefault("Cookie", "; ".join(f"{name}={value}" for name, value in self.cookies.items()))
-        return HTTPRequest(
-            method, path, version, sent, body, self.remote_ip, protocol, connection=MemoryConnection()
-        )
+        return HTTPRequest(method, path, version, sent, body, self.remote_ip, protocol, connection=MemoryConnection())
 
 
 @asynccontextmanager

@@ -147,7 +147,8 @@ class Application:
         route = Route(match)
         key = request.host + request.path if self._hosts else request.path
         tables = [self._static_table, self._table, *(table for _, table in self._hosts)]
-        is_path_all = all(table.is_by_path for table in tables)
+        # Which host stands for the default one depends on a header: see _is_meant.
+        is_path_all = all(table.is_by_path for table in tables) and not (self._hosts and self.default_host)
         if is_path_all and match.target is not ErrorHandler and len(key) <= _MAX_KEY_LENGTH:
             if len(self._routes) >= _MAX_ROUTES_KEPT:
                 # All at once: what is in use is back after one request each, and there is nothing to keep in order.

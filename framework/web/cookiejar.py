@@ -73,9 +73,7 @@ class CookieJar(Responder):
         **attributes: Any,
     ) -> None:
         """Set a cookie that the client can read and can't change. Needs the setting `cookie_secret`."""
-        self.set_cookie(
-            name, self.create_signed_value(name, value, version), expires_days=expires_days, **attributes
-        )
+        self.set_cookie(name, self.create_signed_value(name, value, version), expires_days=expires_days, **attributes)
 
     def create_signed_value(self, name: str, value: str | bytes, version: int | None = None) -> bytes:
         """The value as set_signed_cookie sends it, for other ways to the client and back."""

@@ -57,7 +57,8 @@ def execute(handler: RequestHandler, route: Route) -> None:
     try:
         if route.is_plain and handler.request.method in route.verbs and not handler.application.checks_xsrf:
             handler.path_args = route.args
-            handler.path_kwargs = route.path_kwargs
+            if route.path_kwargs:
+                handler.path_kwargs = dict(route.path_kwargs)
         else:
             waiting = check_and_prepare(handler, route)
             if waiting is not None:
@@ -91,7 +92,7 @@ def check_and_prepare(handler: RequestHandler, route: Route) -> Any:
 
 def _decoded_groups(handler: RequestHandler, route: Route) -> tuple[tuple[str | None, ...], dict[str, str | None]]:
     if not route.is_encoded:
-        return route.args, route.path_kwargs
+        return route.args, dict(route.path_kwargs)
     args = tuple(handler.decode_path_argument(group) for group in route.args)
     return args, {name: handler.decode_path_argument(group, name) for name, group in route.path_kwargs.items()}
 
@@ -100,7 +101,11 @@ def call_verb(handler: RequestHandler, route: Route) -> None:
     """Call the verb; finish the answer when it is done, if it is not @asynchronous."""
     if handler._is_watching_close:
         handler.request.connection.set_close_callback(handler.on_connection_close)
-    waiting = route.verbs[handler.request.method](handler, *handler.path_args, **handler.path_kwargs)
+    verb = route.verbs[handler.request.method]
+    if handler.path_kwargs:
+        waiting = verb(handler, *handler.path_args, **handler.path_kwargs)
+    else:
+        waiting = verb(handler, *handler.path_args)
     if waiting is not None:
         _continue(handler, waiting)
     elif handler._auto_finish and not handler._finished:

@@ -1,8 +1,8 @@
 """What a handler raises to end its request.
 
-    HTTPError                 answer with this status
-    └── MissingArgumentError  400: an argument without default was not sent
-    Finish                    stop here; what was written is the answer
+HTTPError                 answer with this status
+└── MissingArgumentError  400: an argument without default was not sent
+Finish                    stop here; what was written is the answer
 """
 
 from framework.errors import FrameworkError

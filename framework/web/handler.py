@@ -1,14 +1,14 @@
 """RequestHandler: what applications subclass. Its parts stand in their own rooms; here they meet the life of a request.
 
-    Responder (output)  ◄─ CookieJar (cookiejar) ◄─ Xsrf (xsrf) ◄─ Users (authentication) ◄─ Rendering (rendering)
-    Arguments (arguments)  ◄──────────────────────┘
+Responder (output)  ◄─ CookieJar (cookiejar) ◄─ Xsrf (xsrf) ◄─ Users (authentication) ◄─ Rendering (rendering)
+Arguments (arguments)  ◄──────────────────────┘
 
-    __init__ ─► initialize ─► [XSRF check] ─► prepare ─► get, post, … ─► finish ─► on_finish       (dispatch)
+__init__ ─► initialize ─► [XSRF check] ─► prepare ─► get, post, … ─► finish ─► on_finish       (dispatch)
 """
 
 import functools
-from collections.abc import Callable
-from types import TracebackType
+from collections.abc import Callable, Mapping
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate
 
 from framework.errors import ProtocolError
@@ -17,7 +17,7 @@ from framework.log import app_log, gen_log
 from framework.request import HTTPRequest
 from framework.web.debug import debug_page
 from framework.web.errors import Finish, HTTPError
-from framework.web.heads import reason_phrase
+from framework.web.heads import is_unsafe, reason_phrase
 from framework.web.rendering import Rendering
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class RequestHandler(Rendering):
     SUPPORTED_METHODS: ClassVar[tuple[str, ...]] = ("GET", "HEAD", "POST", "DELETE", "PATCH", "PUT", "OPTIONS")
 
     path_args: tuple[str | None, ...] = ()
-    path_kwargs: dict[str, str | None]
+    path_kwargs: Mapping[str, str | None] = MappingProxyType({})
 
     _has_initialize = False
     _is_watching_close = False
@@ -127,6 +127,9 @@ class RequestHandler(Rendering):
             reason = error.reason or reason
             if status_code == 405 and headers is not None and "Allow" in headers:
                 self.set_header("Allow", headers["Allow"])
+        if reason is not None and is_unsafe(reason):
+            app_log.error("%s: a reason with control characters is not sent: %r", self._summary(), reason)
+            reason = None
         self.set_status(status_code, reason)
         try:
             self.write_error(status_code, **kwargs)

@@ -161,12 +161,12 @@ class StaticFileHandler(RequestHandler):
         self.set_extra_headers(self.path)
 
     async def _current_version(self) -> str:
-        if self.get_content_size() > _QUICK_HASH_BYTES:
-            loop = asyncio.get_running_loop()
-            found = await loop.run_in_executor(None, self.cached_version, self.absolute_path)
-        else:
-            found = self.cached_version(self.absolute_path)
-        return found or ""
+        # As the file is now, not as it was when a page first named it.
+        settings = {**self.settings, "static_path": self.root, "static_hash_cache": False}
+        if self.get_content_size() <= _QUICK_HASH_BYTES:
+            return self.get_version(settings, self.path) or ""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, self.get_version, settings, self.path) or ""
 
     def set_extra_headers(self, path: str) -> None:
         """Hook: set headers of your own."""
@@ -257,9 +257,7 @@ class StaticFileHandler(RequestHandler):
                 await self.send_file(file, chosen.start, chosen.end - chosen.start)
 
     @classmethod
-    def get_content(
-        cls, abspath: str, start: int | None = None, end: int | None = None
-    ) -> Iterator[bytes]:
+    def get_content(cls, abspath: str, start: int | None = None, end: int | None = None) -> Iterator[bytes]:
         """Hook: the bytes of a file, or pieces of them. Only called where it is overridden, or for versions."""
         with open(abspath, "rb") as file:
             file.seek(start or 0)

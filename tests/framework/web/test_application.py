@@ -1,0 +1,187 @@
+import logging
+
+import pytest
+
+from framework.log import AccessLog
+from framework.request import HTTPRequest
+from framework.testing import Client
+from framework.web import (
+    Application,
+    ConfigurationError,
+    HostMatches,
+    RedirectHandler,
+    RequestHandler,
+    asynchronous,
+    url,
+)
+
+
+def answering(text):
+    class Handler(RequestHandler):
+        def get(self, *groups):
+            self.write(text + "".join(groups))
+
+    return Handler
+
+
+A, B, C = answering("a"), answering("b"), answering("c")
+
+
+def fetch(application, path, host="example.com", **kwargs):
+    return Client(application, host=host).fetch(path, **kwargs)
+
+
+def test_hosts_have_routes_of_their_own():
+    application = Application([("/", A)])
+    application.add_handlers(r"www\.example\.com", [("/", B), ("/only", B, {}, "only")])
+    application.add_handlers(".*", [("/late", C)])
+    assert fetch(application, "/", "www.example.com").text == "b"
+    assert fetch(application, "/", "WWW.EXAMPLE.COM:8080").text == "b"
+    assert fetch(application, "/", "other.com").text == "a"
+    assert fetch(application, "/only", "other.com").status == 404
+    assert fetch(application, "/late", "www.example.com").text == "c"
+    assert application.reverse_url("only") == "/only"
+    for host, text in (("www.example.com", "b"), ("other.com", "a"), ("www.example.com", "b")):
+        assert fetch(application, "/", host).text == text
+
+
+def test_unknown_host_is_sent_to_the_default_one():
+    application = Application(default_host="example.com")
+    application.add_handlers(r"www\.example\.com", [("/", A)])
+    response = fetch(application, "/x", "other.com")
+    assert (response.status, response.headers["Location"]) == (301, "http://example.com/")
+    named = Application(default_host="www.example.com")
+    named.add_handlers(r"www\.example\.com", [("/", A)])
+    assert fetch(named, "/", "localhost").text == "a"
+    assert fetch(named, "/", "localhost", headers={"X-Real-IP": "10.0.0.1"}).status == 301
+
+
+def test_nested_tables_and_host_rules():
+    application = Application(
+        [
+            (HostMatches(r"api\..*"), [("/x", B)]),
+            ("/sub/.*", [("/sub/([a-z]*)", C)]),
+            ("/x", A),
+        ]
+    )
+    assert fetch(application, "/x", "api.example.com").text == "b"
+    assert fetch(application, "/x").text == "a"
+    assert fetch(application, "/x", "api.example.com").text == "b"
+    assert fetch(application, "/sub/q").text == "cq"
+
+
+def test_default_handler_class_answers_what_nothing_else_does():
+    application = Application(
+        [("/", A)], default_handler_class=RedirectHandler, default_handler_args={"url": "/", "permanent": False}
+    )
+    assert fetch(application, "/nowhere").status == 302
+    assert fetch(Application([("/", A)]), "/nowhere").status == 404
+
+
+def test_names_reverse():
+    application = Application([url("/entry/([0-9]+)", A, name="entry"), ("/x", B, {}, "x")])
+    assert application.reverse_url("entry", 5) == "/entry/5"
+    assert application.reverse_url("x") == "/x"
+    with pytest.raises(KeyError):
+        application.reverse_url("nothing")
+
+
+def test_routes_are_remembered_up_to_a_bound():
+    application = Application([("/(.*)", A)])
+    browser = Client(application)
+
+    async def scenario():
+        for number in range(3000):
+            await browser.fetch_async(f"/{number}")
+        await browser.fetch_async("/" + "x" * 5000)
+        for number in range(100):
+            await browser.fetch_async(f"nowhere/{number}")
+
+    import asyncio
+
+    logging.getLogger("framework.access").setLevel(logging.ERROR)
+    try:
+        asyncio.run(scenario())
+    finally:
+        logging.getLogger("framework.access").setLevel(logging.NOTSET)
+    assert 0 < len(application._routes) <= 1024
+    assert not [key for key in application._routes if len(key) > 256 or key.startswith("nowhere")]
+
+
+def test_remembered_groups_are_each_requests_own():
+    class Changing(RequestHandler):
+        def get(self, **groups):
+            self.write(str(sorted(groups.items())))
+            groups["x"] = "changed"
+            self.path_kwargs["y"] = "changed"
+
+    browser = Client(Application([("/(?P<x>.*)", Changing)]))
+    assert browser.fetch("/1").text == browser.fetch("/1").text
+
+
+def test_access_log_line_says_who_what_and_how_it_went(caplog):
+    caplog.set_level(logging.INFO, "framework.access")
+
+    class Handler(RequestHandler):
+        def get(self):
+            self.set_status(int(self.get_argument("status")))
+
+    browser = Client(Application([("/", Handler)]), remote_ip="10.0.0.9")
+    for status, level in ((200, "INFO"), (404, "WARNING"), (503, "ERROR")):
+        caplog.clear()
+        browser.fetch(f"/?status={status}")
+        (record,) = caplog.records
+        assert record.levelname == level
+        assert record.getMessage().startswith(f"{status} GET /?status={status} (10.0.0.9) ")
+
+
+def test_access_log_in_batches_takes_the_loggers_place(caplog):
+    lines = []
+    application = Application([("/", A)])
+    application.access_log = AccessLog(lines.append, lambda flush: None)
+    fetch(application, "/")
+    fetch(application, "/nowhere")
+    application.access_log.close()
+    assert [line.split("] ")[1].split(" (")[0] for line in lines[0].splitlines()] == ["200 GET /", "404 GET /nowhere"]
+    assert not caplog.records
+
+
+def test_log_function_takes_the_logs_place():
+    seen = []
+    fetch(Application([("/", A)], log_function=seen.append), "/")
+    assert [handler.get_status() for handler in seen] == [200]
+
+
+def test_log_request_can_be_overridden():
+    class Quiet(Application):
+        def log_request(self, handler):
+            seen.append(handler.request.path)
+
+    seen = []
+    fetch(Quiet([("/", A)]), "/")
+    assert seen == ["/"]
+
+
+def test_setting_that_is_missing_is_named():
+    with pytest.raises(ConfigurationError, match="cookie_secret is not set; signed cookies needs it"):
+        Application([]).require_setting("cookie_secret", "signed cookies")
+
+
+def test_wsgi_refuses_what_it_cannot_do():
+    class Handler(RequestHandler):
+        @asynchronous
+        def get(self):
+            self.finish()
+
+    assert fetch(Application([("/", Handler)], wsgi=True), "/").status == 500
+
+
+def test_debug_sets_what_developers_want():
+    settings = Application([], debug=True, static_hash_cache=True).settings
+    assert settings["serve_traceback"] and settings["autoreload"]
+    assert settings["static_hash_cache"] is True and settings["compiled_template_cache"] is False
+
+
+def test_find_handler_tells_what_would_answer():
+    match = Application([("/(.*)", A)]).find_handler(HTTPRequest("GET", "/x"))
+    assert (match.target, match.args) == (A, ("x",))

@@ -1,0 +1,140 @@
+import pytest
+
+import framework.web
+from framework.template import DictLoader
+from framework.testing import Client
+from framework.web import Application, RequestHandler
+
+TEMPLATES = {
+    "list.html": "<title>{{ title }}</title>{% for item in items %}<li>{{ escape(item) }}</li>{% end %}",
+    "names.html": "{{ request.path }} {{ current_user }} {{ handler.settings['mine'] }} {{ reverse_url('page') }}"
+    " {{ datetime.date(2026, 1, 2) }} {{ squeeze('a  b') }} {{ url_escape('a b') }} {{ shout('x') }}",
+    "form.html": "<form>{{ xsrf_form_html() }}</form>",
+}
+
+
+class MainHandler(framework.web.RequestHandler):
+    def get(self):
+        items = ["Item 1", "Item 2", "Item 3"]
+        self.render("list.html", title="My <title>", items=items)
+
+
+def shout(handler, text):
+    assert isinstance(handler, RequestHandler)
+    return text.upper() + "!"
+
+
+def browser(handler, **settings):
+    settings = {"template_loader": DictLoader(TEMPLATES), "ui_methods": {"shout": shout}, "mine": "own", **settings}
+    return Client(Application([("/", handler, {}, "page")], **settings))
+
+
+def test_item_033_list_template():
+    page = browser(MainHandler).fetch("/").text
+    assert page == "<title>My &lt;title&gt;</title><li>Item 1</li><li>Item 2</li><li>Item 3</li>"
+
+
+def test_item_034_template_beside_the_python_file_is_found(tmp_path, monkeypatch):
+    (tmp_path / "beside.html").write_text("found {{ x }}")
+    (tmp_path / "handlers_beside.py").write_text(
+        "from framework.web import RequestHandler\n"
+        "class Beside(RequestHandler):\n"
+        "    def get(self):\n"
+        "        self.render('beside.html', x=1)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import handlers_beside
+
+    assert Client(Application([("/", handlers_beside.Beside)])).fetch("/").text == "found 1"
+
+
+def test_item_039_040_names_of_a_template():
+    class Handler(RequestHandler):
+        def get_current_user(self):
+            return "bob"
+
+        def get(self):
+            self.render("names.html")
+
+    page = browser(Handler).fetch("/").text
+    assert page == "/ bob own / 2026-01-02 a b a+b X!"
+
+
+def test_item_040_ui_methods_are_on_self_ui_too():
+    class Handler(RequestHandler):
+        def get(self):
+            self.write(self.ui.shout("x"))
+            with pytest.raises(AttributeError, match="no UI method"):
+                _ = self.ui.whisper
+
+    assert browser(Handler).fetch("/").text == "X!"
+
+
+def test_item_045_form_field_is_printed_as_markup():
+    class Handler(RequestHandler):
+        def get(self):
+            self.render("form.html")
+
+    assert '<form><input type="hidden" name="_xsrf" value="2|' in browser(Handler).fetch("/").text
+
+
+def test_render_string_gives_bytes_and_names_can_be_added():
+    class Handler(RequestHandler):
+        def get_template_namespace(self):
+            return {**super().get_template_namespace(), "title": "own", "items": []}
+
+        def get(self):
+            found = self.render_string("list.html")
+            assert isinstance(found, bytes)
+            self.write(found)
+
+    assert browser(Handler).fetch("/").text == "<title>own</title>"
+
+
+def test_debug_reads_templates_again(tmp_path):
+    class Handler(RequestHandler):
+        def get(self):
+            self.render("page.html")
+
+    for debug, second in ((True, "two"), (False, "one")):
+        page = tmp_path / "page.html"
+        page.write_text("one")
+        client = Client(Application([("/", Handler)], template_path=str(tmp_path), debug=debug))
+        assert client.fetch("/").text == "one"
+        page.write_text("two")
+        assert client.fetch("/").text == second
+
+
+def test_autoescape_and_whitespace_are_settings(tmp_path):
+    (tmp_path / "page.html").write_text("{{ x }}   {{ x }}")
+
+    class Handler(RequestHandler):
+        def get(self):
+            self.render("page.html", x="<")
+
+    client = Client(
+        Application([("/", Handler)], template_path=str(tmp_path), autoescape=None, template_whitespace="all")
+    )
+    assert client.fetch("/").text == "<   <"
+
+
+def test_static_url_needs_a_static_path(caplog):
+    class Handler(RequestHandler):
+        def get(self):
+            self.static_url("x")
+
+    assert browser(Handler).fetch("/").status == 500
+    assert "static_path is not set" in caplog.text
+
+
+def test_static_url_with_host(tmp_path):
+    (tmp_path / "x.png").write_bytes(b"x")
+
+    class Handler(RequestHandler):
+        include_host = True
+
+        def get(self):
+            self.write(self.static_url("x.png") + " " + self.static_url("x.png", include_host=False))
+
+    both = browser(Handler, static_path=str(tmp_path)).fetch("/").text.split()
+    assert both[0] == "http://127.0.0.1" + both[1]

@@ -1,0 +1,111 @@
+import asyncio
+
+import pytest
+
+from framework.testing import Client, call
+from framework.web import Application, HTTPError, RequestHandler, stream_request_body
+
+BODY = b"x" * 150_000
+
+
+@stream_request_body
+class Upload(RequestHandler):
+    def initialize(self):
+        self.pieces = []
+
+    def prepare(self):
+        if self.request.query == "refuse":
+            raise HTTPError(413)
+
+    def data_received(self, chunk):
+        if self.request.query == "fail":
+            raise HTTPError(422)
+        self.pieces.append(len(chunk))
+
+    def post(self, group):
+        self.write({"pieces": self.pieces, "group": group})
+
+    def on_connection_close(self):
+        left.append(self.request.path)
+
+
+left = []
+
+
+@stream_request_body
+class Slow(Upload):
+    async def prepare(self):
+        await asyncio.sleep(0)
+        self.limit = 1000
+
+    async def data_received(self, chunk):
+        await asyncio.sleep(0)
+        self.pieces.append(len(chunk))
+
+    async def post(self, group):
+        await asyncio.sleep(0)
+        self.write({"pieces": self.pieces, "group": group, "limit": self.limit})
+
+
+def browser():
+    return Client(Application([("/upload/(.*)", Upload), ("/slow/(.*)", Slow)]))
+
+
+def test_body_arrives_in_pieces_before_the_verb():
+    answer = browser().fetch("/upload/a", "POST", body=BODY).json()
+    assert answer == {"pieces": [65536, 65536, 18928], "group": "a"}
+    answer = browser().fetch("/slow/a", "POST", body=BODY).json()
+    assert answer == {"pieces": [65536, 65536, 18928], "group": "a", "limit": 1000}
+
+
+def test_request_without_body_calls_the_verb_alone():
+    assert browser().fetch("/upload/a", "POST").json() == {"pieces": [], "group": "a"}
+
+
+@pytest.mark.parametrize(("query", "status"), [("refuse", 413), ("fail", 422)])
+def test_early_answer_ends_the_connection(query, status):
+    """The rest of the body stands where the next request would."""
+    response = browser().fetch(f"/upload/a?{query}", "POST", body=BODY)
+    assert response.status == status
+    assert response.headers["Connection"] == "close"
+
+
+def test_method_without_verb_is_405_before_the_body():
+    assert browser().fetch("/upload/a", "PUT", body=BODY).status == 405
+
+
+def test_complete_body_keeps_the_connection():
+    assert "Connection" not in browser().fetch("/upload/a", "POST", body=BODY).headers
+
+
+def test_lost_connection_is_told():
+    async def scenario():
+        client = browser()
+        request = client.make_request("/upload/a", "POST", body=BODY)
+        receiver = client.application.body_receiver(request)
+        receiver.data_received(b"x")
+        receiver.connection_lost()
+        receiver.connection_lost()
+
+    left.clear()
+    asyncio.run(scenario())
+    assert left == ["/upload/a"]
+
+
+def test_buffered_handlers_have_no_receiver():
+    class Buffered(RequestHandler):
+        def post(self):
+            self.write(str(len(self.request.body)))
+
+    async def scenario():
+        client = Client(Application([("/", Buffered)]))
+        request = client.make_request("/", "POST", body=BODY)
+        assert client.application.body_receiver(request) is None
+        return await call(client.application, request)
+
+    assert asyncio.run(scenario()).text == "150000"
+
+
+def test_only_handlers_can_be_decorated():
+    with pytest.raises(TypeError):
+        stream_request_body(dict)
