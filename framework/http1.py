@@ -37,39 +37,35 @@ def _any_case(*names: str) -> bytes:
 # The fields that decide where the request ends and what becomes of the connection.
 _FRAMING = _any_case("connection", "content-length", "transfer-encoding", "expect", "upgrade")
 _HOST_LINE = rb"(?:" + _any_case("host") + rb"):[ \t]*+(" + _HOST + rb")[ \t]*+\r\n"
-# The alternatives of a line, commonest first. Only the third leaves a trace, in a group of its own.
-_LINES = (
-    rb"(?:"
-    + (rb"[" + _PLAIN_INITIAL + rb"][" + _TCHAR + rb"]*+:" + _FIELD_VALUE + rb"\r\n|")
-    + rb"[Cc]onnection: [Kk]eep-[Aa]live\r\n|"  # says nothing new in HTTP/1.1
-    + (rb"(" + _FRAMING + rb"):" + _FIELD_VALUE + rb"\r\n|")
-    + (rb"(?!" + _any_case("host") + rb":)[" + _TCHAR + rb"]++:" + _FIELD_VALUE + rb"\r\n")
-    + rb")*+"
-)
+# The alternatives of a line, commonest first. None captures anything: a group that is tried and given up inside a
+# possessive repetition keeps half of its span (CPython 3.13: "SystemError: The span of capturing group is wrong").
+_NOT_HOST = rb"(?!" + _any_case("host") + rb":)"
+_LINE = rb"[" + _PLAIN_INITIAL + rb"][" + _TCHAR + rb"]*+:" + _FIELD_VALUE + rb"\r\n"
+_LINES = rb"(?:" + _LINE + rb"|" + _NOT_HOST + rb"[" + _TCHAR + rb"]++:" + _FIELD_VALUE + rb"\r\n)*+"
 _VERSION = rb"HTTP/1\.([0-9])"
-_HEAD = re.compile(
-    (rb"((" + _METHOD + rb") (" + _TARGET + rb") " + _VERSION + rb")\r\n")
-    + (_LINES + rb"(?:" + _HOST_LINE + _LINES + rb")?+\r\n")
-)
+_START_LINE = rb"((" + _METHOD + rb") (" + _TARGET + rb") " + _VERSION + rb")\r\n"
 
-match_head = _HEAD.match
-"""Matches one whole valid head at a position. Groups: start line, method, target, minor version, framing field or None,
-Host or None, framing field or None. A framing field is only named: `Framing` reads all of them."""
+match_head = re.compile(_START_LINE + _LINES + rb"(?:" + _HOST_LINE + _LINES + rb")?\r\n").match
+"""Matches one whole valid head at a position. Groups: start line, method, target, minor version, Host or None."""
 
-# What most heads are: Host comes first, and no field decides about framing. The same grammar with less to try.
-_PLAIN_LINE = (
-    rb"(?:"
-    + (rb"[" + _PLAIN_INITIAL + rb"][" + _TCHAR + rb"]*+:" + _FIELD_VALUE + rb"\r\n|")
+# What most heads are: Host comes first, and no field says anything new about framing or the connection.
+_NOT_FRAMING = rb"(?!(?:" + _FRAMING + rb"|" + _any_case("host") + rb"):)"
+_PLAIN_LINES = (
+    (rb"(?:" + _LINE + rb"|")
     + (rb"[Cc]o(?:okie:" + _FIELD_VALUE + rb"\r\n|nnection: [Kk]eep-[Aa]live\r\n)|")
     + (rb"[Uu](?:ser-[Aa]gent|pgrade-[Ii]nsecure-[Rr]equests):" + _FIELD_VALUE + rb"\r\n|")
-    + (rb"(?!(?:" + _FRAMING + rb"|" + _any_case("host") + rb"):)[" + _TCHAR + rb"]++:" + _FIELD_VALUE + rb"\r\n")
-    + rb")*+"
+    + (_NOT_FRAMING + rb"[" + _TCHAR + rb"]++:" + _FIELD_VALUE + rb"\r\n)*+")
 )
-match_plain_head = re.compile(rb"([!-~ \x80-\xff]++)\r\n[Hh]ost: ([!-~]++)\r\n" + _PLAIN_LINE + rb"\r\n").fullmatch
-"""Matches a plain head that is all of its bytes. Groups: start line and Host, both unchecked: for those met before."""
+_PLAIN_HEAD = re.compile(rb"([!-~ \x80-\xff]++)\r\n[Hh]ost: ([!-~]++)\r\n" + _PLAIN_LINES + rb"\r\n")
+
+match_plain_head = _PLAIN_HEAD.match
+"""Matches a head whose start line and Host, its groups, are not checked: for those that were valid before. All its
+other lines are valid, and leave nothing for `Framing` to say."""
+match_lone_plain_head = _PLAIN_HEAD.fullmatch
+"""As match_plain_head, if nothing follows."""
 
 _VERSION_BEGUN = rb"(?:H(?:T(?:T(?:P(?:/(?:[0-9](?:\.(?:[0-9]\r?+)?+)?+)?+)?+)?+)?+)?+)?+"
-_REQUEST_LINE_BEGUN = re.compile(rb"([A-Z][A-Z_\-]*+)(?: ([!\"$-~\x80-\xff]*+)(?: " + _VERSION_BEGUN + rb")?+)?+")
+_REQUEST_LINE_BEGUN = re.compile(rb"([A-Z][A-Z_\-]*+)(?: ([!\"$-~\x80-\xff]*+)(?: " + _VERSION_BEGUN + rb")?)?")
 _REQUEST_LINE_OTHER_VERSION = re.compile(rb"[A-Z_\-]++ [^ ]++ HTTP/[02-9]\.[0-9]")
 _FIELD_LINE = re.compile(rb"[" + _TCHAR + rb"]++:" + _FIELD_VALUE)
 _HOST_FIELD = re.compile(rb"(?:" + _any_case("host") + rb"):")
@@ -81,7 +77,10 @@ valid_host = re.compile(_HOST).fullmatch
 
 
 class HeadReader:
-    """Why `match_head` did not match: the head is not all there, or not valid. Remembers the lines it has seen."""
+    """Why `match_head` did not match: the head is not all there, or not valid. Remembers the lines it has seen.
+
+    A head that arrives in small pieces costs one look per line that way, and not one match of all of it per piece.
+    """
 
     __slots__ = ("_fields", "_has_host", "_scanned", "max_fields", "max_head_bytes", "max_target_bytes")
 
@@ -93,8 +92,8 @@ class HeadReader:
         self._fields = -1  # header lines seen; -1 while even the request line is missing
         self._has_host = False
 
-    def examine(self, data: bytes, start: int) -> None:
-        """Return if the head at `start` may still become valid with more bytes.
+    def examine(self, data: bytes, start: int) -> bool:
+        """Whether the head at `start` is complete; if not, it may still become valid with more bytes.
 
         Raises:
             ProtocolError: 400 malformed, 414 target too long, 431 head too large, 501 no such method, 505 version.
@@ -108,18 +107,17 @@ class HeadReader:
             if end - start > self.max_head_bytes:
                 raise ProtocolError(f"head: expected at most {self.max_head_bytes} bytes", 431)
             if newline < 0:
-                return
+                return False
             if data[newline - 1 : newline] != b"\r" or newline == line_start:
                 raise ProtocolError("head: expected CRLF at the end of each line, got a bare LF")
             if self._fields >= 0:
+                if newline == line_start + 1:
+                    return True
                 self._check_field_line(data[line_start : newline - 1])
             self._fields += 1
             self._scanned = end - start
 
     def _check_field_line(self, line: bytes) -> None:
-        if not line:
-            # The pattern refused this head, but each of its lines is fine: cannot be, so refuse rather than guess.
-            raise ProtocolError("head: malformed")
         if self._fields >= self.max_fields:
             raise ProtocolError(f"head: expected at most {self.max_fields} header fields", 431)
         if not _FIELD_LINE.fullmatch(line):

@@ -15,6 +15,7 @@ the client does not read what it got, so neither input nor output grows.
 
 import asyncio
 import math
+import re
 import sys
 from collections.abc import Awaitable
 from time import perf_counter
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from framework import clock
 from framework.errors import ProtocolError
-from framework.http1 import Framing, HeadReader, match_head, match_plain_head
+from framework.http1 import Framing, HeadReader, match_head, match_lone_plain_head, match_plain_head
 from framework.httpserver.incoming import IncomingBody
 from framework.httpserver.outgoing import ANSWER, BODY, GONE, HEAD, IDLE, LINGER, Outgoing
 from framework.httpserver.targets import Target, known_hosts, known_start_lines, resolve_host, resolve_start_line
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 _new_request = HTTPRequest.__new__
 _SMALL_HEAD_BYTES = 1024
-# nginx and everybody else agree on what these mean; others are looked at more closely.
-_PLAIN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -58,7 +57,7 @@ class Connection(Outgoing):
 
     def data_received(self, data: bytes) -> None:
         # The way of most requests: a plain head, the only thing there is. Everything else goes through _advance.
-        if self._state == IDLE and (match := match_plain_head(data)) is not None:
+        if self._state == IDLE and (match := match_lone_plain_head(data)) is not None:
             line, host_field = match.groups()
             parts = known_start_lines.get(line)
             host = known_hosts.get(host_field)
@@ -180,21 +179,33 @@ class Connection(Outgoing):
         server = self._server
         if start == len(data) or self._is_writing_paused or not server.is_taking_requests:
             return False
+        if self._head_reader is None:
+            plain = match_plain_head(data, start)
+            if plain is not None and self._take_plain_head(data, plain):
+                return self._state <= BODY
+        elif not self._head_reader.examine(data, start):
+            return False
         match = match_head(data, start)
         if match is None:
             return self._wait_for_head()
-        line, method, target, minor, framing_before, host_field, framing_after = match.groups()
+        line, method, target, minor, host = match.groups()
         end = self._position = match.end()
         raw_head = data[start:end]
-        if end - start > _SMALL_HEAD_BYTES or self._head_reader is not None:
-            self._check_sizes(raw_head, target)
+        self._check_sizes(raw_head, target)
         parts = known_start_lines.get(line) or resolve_start_line(line, method, target)
-        if framing_before or framing_after or minor != b"1" or host_field is None or parts[0] not in _PLAIN_METHODS:
-            self._take_framing(parts, host_field, int(minor), raw_head)
-        else:
-            host = parts[4] or known_hosts.get(host_field) or resolve_host(host_field)
-            self._call_application(self._begin(parts, host, raw_head))
+        self._take_framing(parts, host, int(minor), raw_head)
         return self._state <= BODY
+
+    def _take_plain_head(self, data: bytes, plain: re.Match[bytes]) -> bool:
+        """Whether this was a head of which all is known."""
+        start, end = plain.span()
+        parts = known_start_lines.get(plain[1])
+        host = known_hosts.get(plain[2])
+        if parts is None or host is None or end - start > _SMALL_HEAD_BYTES:
+            return False
+        self._position = end
+        self._call_application(self._begin(parts, host, data[start:end]))
+        return True
 
     def _begin(self, parts: Target, host: str, raw_head: bytes) -> HTTPRequest:
         """The request of a valid head; the connection is its from now on."""
@@ -232,12 +243,16 @@ class Connection(Outgoing):
             self._head_reader = HeadReader(limits.max_head_bytes, limits.max_target_bytes, limits.max_header_fields)
             if self._requests:  # the time for the first head runs since connecting
                 self._watch(limits.head_timeout_s)
-        self._head_reader.examine(data, position)
+        if self._head_reader.examine(data, position):
+            # The pattern refuses this head though each of its lines is fine: better no guess.
+            raise ProtocolError("head: malformed")
         return False
 
     def _check_sizes(self, head: bytes, target: bytes) -> None:
-        limits = self._server.limits
         self._head_reader = None
+        if len(head) <= _SMALL_HEAD_BYTES:
+            return
+        limits = self._server.limits
         if len(target) > limits.max_target_bytes:
             raise ProtocolError(f"request line: expected a target of at most {limits.max_target_bytes} bytes", 414)
         if len(head) > limits.max_head_bytes:

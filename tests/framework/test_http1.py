@@ -13,12 +13,39 @@ def groups(head):
 
 def test_head_without_framing_fields():
     head = b"GET /a?b HTTP/1.1\r\nUser-Agent: x\r\nHost: h:80\r\nCookie: c\r\nConnection: keep-alive\r\n\r\n"
-    assert groups(head) == (b"GET /a?b HTTP/1.1", b"GET", b"/a?b", b"1", None, b"h:80", None)
+    assert groups(head) == (b"GET /a?b HTTP/1.1", b"GET", b"/a?b", b"1", b"h:80")
 
 
-def test_head_with_framing_fields_on_either_side_of_host():
-    assert groups(b"POST / HTTP/1.1\r\ncontent-LENGTH: 1\r\nHost: h\r\n\r\n")[4] == b"content-LENGTH"
-    assert groups(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")[6] == b"Transfer-Encoding"
+PLAIN = b"GET / HTTP/1.1\r\nHost: h\r\nUser-Agent: x\r\nCookie: c\r\nConnection: keep-alive\r\nTE: x\r\nE: y\r\n\r\n"
+
+
+def test_plain_head():
+    for match in (http1.match_plain_head(PLAIN + b"x"), http1.match_lone_plain_head(PLAIN)):
+        assert match.groups() == (b"GET / HTTP/1.1", b"h")
+    assert http1.match_lone_plain_head(PLAIN + b"x") is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Connection: close",
+        b"connection: keep-alive, x",
+        b"Content-Length: 1",
+        b"transfer-encoding: chunked",
+        b"Expect: 100-continue",
+        b"UPGRADE: x",
+        b"Host: h",
+        b"hOST: h",
+        b"A : b",
+        b" a: b",
+        b"A: \0",
+        b"A: b\rc",
+        b"A: b\nc: d",
+    ],
+)
+@pytest.mark.parametrize("after", [b"Host: h\r\n", b"TE: x\r\n", b"Cookie: c\r\n"])
+def test_heads_that_are_not_plain(line, after):
+    assert http1.match_lone_plain_head(PLAIN.replace(after, after + line + b"\r\n")) is None
 
 
 def test_head_grammar_takes_linear_time():
