@@ -1,0 +1,37 @@
+"""MySQL and MariaDB: the seed's thin blocking wrapper, and a pool for handlers that never blocks the loop.
+
+    db = database.Connection("localhost", "blog")              # scripts, tools: blocking
+    for entry in db.query("SELECT * FROM entries WHERE author = %s", name):
+        print(entry.title)
+
+    pool = database.Pool(database.Address("/run/db/mysqld.sock", "blog"))   # handlers
+    row = await pool.get("SELECT * FROM entries WHERE id = %s", entry_id)
+    async with pool.transaction() as tx:
+        await tx.execute("UPDATE counters SET n = n + 1 WHERE id = %s", 1)
+
+    errors      what can go wrong, in one place
+    connection  one connection, blocking
+    pool        many, from coroutines
+    migrate     numbered SQL files, applied once: `python -m framework.database.migrate DIR`
+
+Values go to the driver as values, `%s` or `%(name)s`, and never into the text of a statement. The isolation of a
+transaction is the server's default, REPEATABLE READ, which loses an update that was computed from a plain SELECT:
+write `SET n = n + 1`, lock with SELECT … FOR UPDATE, or ask for another isolation.
+"""
+
+from framework.database.connection import Address, Connection, Row
+from framework.database.errors import DatabaseError, DatabaseUnavailable, IntegrityError, OperationalError, PoolTimeout
+from framework.database.pool import Pool, Transaction
+
+__all__ = [
+    "Address",
+    "Connection",
+    "DatabaseError",
+    "DatabaseUnavailable",
+    "IntegrityError",
+    "OperationalError",
+    "Pool",
+    "PoolTimeout",
+    "Row",
+    "Transaction",
+]

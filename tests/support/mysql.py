@@ -1,0 +1,109 @@
+"""A real MariaDB or MySQL server of the tests' own: in a temporary folder, on a unix socket, gone afterwards."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pymysql
+
+_MARIADB_PLACES = ("mariadbd", "/usr/sbin/mariadbd")
+
+
+class Server:
+    """One private server. `start` returns once it answers; `kill` is a power cut; its data survive both."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.socket = str(folder / "s")  # a unix socket's path has at most 107 bytes
+        self.binary = _find_binary()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def install(self) -> None:
+        """Create the system tables and a database named test, open to the user test with the password secret."""
+        data = self.folder / "data"
+        installer = shutil.which("mariadb-install-db")
+        assert installer, "mariadb-install-db is missing: install the package mariadb-server"
+        subprocess.run(
+            [installer, f"--datadir={data}", "--auth-root-authentication-method=normal", "--skip-test-db", *_run_as()],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.start()
+        with self.connect_as_root() as db, db.cursor() as cursor:
+            cursor.execute("CREATE DATABASE test CHARACTER SET utf8mb4")
+            cursor.execute("CREATE USER test@localhost IDENTIFIED BY 'secret'")
+            cursor.execute("GRANT ALL ON test.* TO test@localhost")
+
+    def connect_as_root(self) -> "pymysql.Connection[pymysql.cursors.Cursor]":
+        return pymysql.connect(unix_socket=self.socket, user="root", autocommit=True)
+
+    def start(self, timeout_s: float = 30.0) -> None:
+        """Raises: RuntimeError: with the end of the server's log, if it does not answer within timeout_s."""
+        log = self.folder / "log"
+        with open(log, "ab") as output:
+            self._process = subprocess.Popen(
+                [
+                    self.binary,
+                    "--no-defaults",
+                    f"--datadir={self.folder / 'data'}",
+                    f"--socket={self.socket}",
+                    f"--pid-file={self.folder / 'pid'}",
+                    "--skip-networking",
+                    "--innodb-buffer-pool-size=16M",
+                    "--innodb-log-file-size=16M",
+                    "--skip-log-bin",
+                    "--max-connections=300",
+                    *_run_as(),
+                ],
+                stdout=output,
+                stderr=output,
+            )
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                with socket.socket(socket.AF_UNIX) as probe:
+                    probe.connect(self.socket)
+                self.connect_as_root().close()
+                return
+            except (OSError, pymysql.err.OperationalError):
+                if time.monotonic() > deadline or self._process.poll() is not None:
+                    raise RuntimeError(f"the server does not start: {log.read_text()[-2000:]}") from None
+                time.sleep(0.02)
+
+    def kill(self) -> None:
+        """SIGKILL the server and wait until it is gone."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def freeze(self) -> None:
+        """Let the server hang (SIGSTOP) until `thaw`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait()
+
+
+def _find_binary() -> str:
+    for place in _MARIADB_PLACES:
+        found = shutil.which(place)
+        if found:
+            return found
+    raise RuntimeError("no MariaDB server found: install the package mariadb-server")
+
+
+def _run_as() -> list[str]:
+    # The server refuses to run as root unless told so.
+    return ["--user=root"] if os.geteuid() == 0 else []
