@@ -75,33 +75,44 @@ class Address:
             DatabaseUnavailable: if nobody answers within connect_timeout_s.
             OperationalError: if the server refuses user, password or database.
         """
+        db: pymysql.Connection[Any] = pymysql.Connection(
+            **self.split(),
+            user=self.user,
+            password=self.password or "",
+            database=self.database,
+            charset="utf8mb4",
+            use_unicode=True,
+            autocommit=autocommit,
+            cursorclass=_RowCursor,
+            connect_timeout=self.connect_timeout_s,
+            read_timeout=self.connect_timeout_s,  # for the handshake: a server that hangs must not hold it up
+            ssl=self.tls,
+            # The number of rows that a statement found, not of those that it changed: as every other driver.
+            client_flag=CLIENT.FOUND_ROWS,
+            init_command="SET time_zone = '+00:00', sql_mode = 'TRADITIONAL'",
+            defer_connect=True,
+        )
         try:
-            if self.host.startswith("/"):
-                # The driver leaves its socket to the garbage collector if nobody listens.
-                with socket.socket(socket.AF_UNIX) as probe:
-                    probe.settimeout(self.connect_timeout_s)
-                    probe.connect(self.host)
-            return pymysql.connect(
-                **self.split(),
-                user=self.user,
-                password=self.password or "",
-                database=self.database,
-                charset="utf8mb4",
-                use_unicode=True,
-                autocommit=autocommit,
-                cursorclass=_RowCursor,
-                connect_timeout=self.connect_timeout_s,
-                read_timeout=read_timeout_s,
-                write_timeout=read_timeout_s,
-                ssl=self.tls,
-                # The number of rows that a statement found, not of those that it changed: as every other driver.
-                client_flag=CLIENT.FOUND_ROWS,
-                init_command="SET time_zone = '+00:00', sql_mode = 'TRADITIONAL'",
-            )
+            db.connect(self._open_socket(db) if self.host.startswith("/") else None)
         except (pymysql.err.Error, OSError, EOFError) as error:
             if is_away(error):
                 raise DatabaseUnavailable(explain(error, str(self))) from error
             raise
+        db._read_timeout = read_timeout_s
+        return db
+
+    def _open_socket(self, db: "pymysql.Connection[Any]") -> socket.socket:
+        """The unix socket, connected by us: the driver leaves its own to the garbage collector if nobody listens."""
+        opened = socket.socket(socket.AF_UNIX)
+        try:
+            opened.settimeout(self.connect_timeout_s)
+            opened.connect(self.host)
+        except OSError:
+            opened.close()
+            raise
+        db.host_info = "unix socket"
+        db._secure = True  # passwords may cross it as they are, which newer servers ask for
+        return opened
 
 
 class Connection:
