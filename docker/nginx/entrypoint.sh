@@ -4,7 +4,7 @@ set -eu
 log() { echo "nginx: $*" >&2; }
 die() { echo "nginx: $*" >&2; exit 1; }
 
-source=${NGINX_SOURCE:-/etc/squall/nginx} run=/run/nginx
+source=${NGINX_SOURCE:-/etc/squall/nginx} run=${NGINX_RUN:-/run/nginx} # other places for the tests only
 frontends=${FRONTENDS_DIR:-/run/frontends}
 NGINX_LISTEN=${NGINX_LISTEN:-127.0.0.1:8080} NGINX_TLS_LISTEN=${NGINX_TLS_LISTEN:-127.0.0.1:8443}
 NGINX_WORKERS=${NGINX_WORKERS:-auto} MAX_BODY=${MAX_BODY:-32m} CONNECTIONS_PER_CLIENT=${CONNECTIONS_PER_CLIENT:-1024}
