@@ -13,7 +13,7 @@ from framework.log import AccessLog, access_log
 from framework.request import BodyReceiver, HTTPRequest
 from framework.template import BaseLoader
 from framework.web.builtin import ErrorHandler, FallbackHandler, RedirectHandler
-from framework.web.dispatch import Route, execute
+from framework.web.dispatch import Route, execute, go_on
 from framework.web.handler import RequestHandler
 from framework.web.modules import TemplateModule, UIModule
 from framework.web.output import Responder
@@ -52,8 +52,8 @@ class Application:
         self.default_host = default_host
         self.running: set[Task[None]] = set()
         self._is_wsgi = wsgi
-        # The runner sets it: lines in batches. Without it each line goes through the logger `framework.access`.
-        self.access_log: AccessLog | None = None
+        self._access_log: AccessLog | None = None
+        self.record: Callable[[int, str, str, str, float], None] | None = None
         self.transforms: list[Callable[[HTTPRequest], OutputTransform]] = list(map(as_transform, transforms or ()))
         if transforms is None and (settings.get("compress_response") or settings.get("gzip")):
             self.transforms.append(
@@ -94,10 +94,28 @@ class Application:
 
     def __call__(self, request: HTTPRequest) -> None:
         """Answer the request, now or when what it waits for is there."""
-        route = self._routes.get(request.host + request.path if self._hosts else request.path) or self._find(request)
-        handler = self._make_handler(route, request)
-        if handler is not None:
-            execute(handler, route)
+        route = self._routes.get(request.host + request.path if self._hosts else request.path)
+        if route is None:
+            route = self._find(request)
+        verb = route.quick_verbs.get(request.method)
+        if verb is None or self.checks_xsrf:
+            handler = self._make_handler(route, request)
+            if handler is not None:
+                execute(handler, route)
+            return
+        # Nothing stands between this request and its verb, and nothing comes after it: no hook, check or callback.
+        handler = None
+        try:
+            handler = route.handler_class(self, request)
+            if route.args:
+                handler.path_args = route.args
+            waiting = verb(handler, *route.args)
+            if waiting is not None:
+                go_on(handler, waiting)
+            elif handler._auto_finish and not handler._finished:
+                handler.finish()
+        except Exception as error:
+            (handler or RequestHandler(self, request)).handle_exception(error)
 
     def body_receiver(self, request: HTTPRequest) -> BodyReceiver | None:
         """Who takes this request's body while it arrives; None: it is buffered, and the application called with it."""
@@ -156,17 +174,25 @@ class Application:
             self._routes[key] = route
         return route
 
+    @property
+    def access_log(self) -> AccessLog | None:
+        """Lines in batches; the runner sets it. Without it each line goes through the logger `framework.access`."""
+        return self._access_log
+
+    @access_log.setter
+    def access_log(self, access_log: AccessLog | None) -> None:
+        self._access_log = access_log
+        is_ours = type(self).log_request is Application.log_request and "log_function" not in self.settings
+        self.record = access_log.record if access_log is not None and is_ours else None
+
     def log_request(self, handler: Responder) -> None:
-        """Write the access log's line for an answer; the setting `log_function` takes its place."""
+        """Hook: write the access log's line for an answer; the setting `log_function` takes its place."""
         log_function = self.settings.get("log_function")
         if log_function is not None:
             log_function(handler)
             return
         status = handler._status_code
         request = handler.request
-        if self.access_log is not None:
-            self.access_log.record(status, request.method, request.uri, request.remote_ip, request.request_time())
-            return
         log = access_log.info if status < 400 else access_log.warning if status < 500 else access_log.error
         log("%d %s %.2fms", status, handler._summary(), 1000.0 * request.request_time())
 

@@ -10,6 +10,9 @@ _find_tags = re.compile(rb'(?:W/)?"[!\x23-\x7e\x80-\xff]*"|\*').findall
 _is_range_set = re.compile(r"bytes[ \t]*=[ \t]*([0-9, \t-]+)", re.IGNORECASE).fullmatch
 _is_range = re.compile(r"([0-9]*)[ \t]*-[ \t]*([0-9]*)").fullmatch
 
+# Quicker than looking for the value, and nearly always in vain.
+has_if_none_match = re.compile(rb"\nif-none-match:", re.IGNORECASE).search
+
 # A hash object of OpenSSL's costs more to make than to feed with a small page, but is twice as fast on a large one
 # (12 bytes: 0.42 against 0.64 us; 10 kB: 11 against 6 us).
 _LARGE_BODY_BYTES = 4096

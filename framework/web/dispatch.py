@@ -5,6 +5,7 @@ begun at once in an eager task (Python 3.12): one that never really waits never 
 """
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -21,7 +22,7 @@ type Verb = Callable[..., Any]
 class Route:
     """What a path resolves to: the class, its settings, the groups, and what of the class matters to each request."""
 
-    __slots__ = ("args", "handler_class", "is_encoded", "is_plain", "kwargs", "path_kwargs", "verbs")
+    __slots__ = ("args", "handler_class", "is_encoded", "is_plain", "kwargs", "path_kwargs", "quick_verbs", "verbs")
 
     def __init__(self, match: Match) -> None:
         handler_class: type[RequestHandler] = match.target
@@ -40,6 +41,8 @@ class Route:
                 self.is_encoded = True
         # Nothing stands between the request and its verb.
         self.is_plain = handler_class.prepare is RequestHandler.prepare and not self.is_encoded
+        is_quick = self.is_plain and not self.path_kwargs and not self.kwargs and not handler_class._is_watching_close
+        self.quick_verbs = {name: verb for name, verb in self.verbs.items() if is_quick and is_simple(verb)}
 
 
 def verbs_of(handler_class: type[RequestHandler]) -> dict[str, Verb]:
@@ -48,6 +51,11 @@ def verbs_of(handler_class: type[RequestHandler]) -> dict[str, Verb]:
     if verbs.get("HEAD") is None:
         verbs["HEAD"] = verbs.get("GET")
     return {name: verb for name, verb in verbs.items() if verb is not None}
+
+
+def is_simple(verb: Verb) -> bool:
+    """Whether a verb is a plain `def` without decorators: its work is done when it returns."""
+    return inspect.isfunction(verb) and not hasattr(verb, "__wrapped__") and not inspect.iscoroutinefunction(verb)
 
 
 def execute(handler: RequestHandler, route: Route) -> None:
@@ -107,12 +115,12 @@ def call_verb(handler: RequestHandler, route: Route) -> None:
     else:
         waiting = verb(handler, *handler.path_args)
     if waiting is not None:
-        _continue(handler, waiting)
+        go_on(handler, waiting)
     elif handler._auto_finish and not handler._finished:
         handler.finish()
 
 
-def _continue(handler: RequestHandler, waiting: Any) -> None:
+def go_on(handler: RequestHandler, waiting: Any) -> None:
     """Go on when what the verb returned is done."""
     if isinstance(waiting, Awaitable):
         start(handler, _after_verb(handler, waiting))

@@ -32,7 +32,7 @@ class RequestHandler(Rendering):
     path_args: tuple[str | None, ...] = ()
     path_kwargs: Mapping[str, str | None] = MappingProxyType({})
 
-    _has_initialize = False
+    _has_start_hooks = False
     _is_watching_close = False
     _streams_body = False
 
@@ -40,30 +40,27 @@ class RequestHandler(Rendering):
         self.application = application
         self.request = request
         self._write_buffer = []
-        if self._has_default_headers:
-            self.set_default_headers()
         if application.transforms:
             self._transforms = [transform(request) for transform in application.transforms]
-        if self._has_initialize:
-            self._run_initialize(kwargs)
-        elif kwargs:
-            raise TypeError(f"{type(self).__name__} has no initialize() to take {sorted(kwargs)}")
+            self._is_common = False
+        if self._has_start_hooks or kwargs:
+            self._set_up(kwargs)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Find out once which hooks the class overrides: those that it does not are never called."""
         super().__init_subclass__(**kwargs)
         base = RequestHandler
-        cls._has_initialize = cls.initialize is not base.initialize
         cls._has_default_headers = cls.set_default_headers is not base.set_default_headers
+        cls._has_start_hooks = cls._has_default_headers or cls.initialize is not base.initialize
         cls._has_on_finish = cls.on_finish is not base.on_finish
         cls._is_watching_close = cls.on_connection_close is not base.on_connection_close
         cls._is_decode_overridden = cls.decode_argument is not base.decode_argument
-        cls._is_etag_overridden = any(
-            getattr(cls, name) is not getattr(base, name)
-            for name in ("compute_etag", "set_etag_header", "check_etag_header")
-        )
+        etag_hooks = ("compute_etag", "set_etag_header", "check_etag_header")
+        cls._is_common = all(getattr(cls, name) is getattr(base, name) for name in etag_hooks)
 
-    def _run_initialize(self, kwargs: dict[str, Any]) -> None:
+    def _set_up(self, kwargs: dict[str, Any]) -> None:
+        if self._has_default_headers:
+            self.set_default_headers()
         # "Finished" makes every kind of output fail, at no cost to handlers without initialize().
         self._finished = self._is_initializing = True
         self.initialize(**kwargs)
@@ -86,6 +83,8 @@ class RequestHandler(Rendering):
 
     def initialize(self, **kwargs: Any) -> None:
         """Hook: takes the route's third element as keywords. It may not produce output."""
+        if kwargs:
+            raise TypeError(f"{type(self).__name__} has no initialize() to take {sorted(kwargs)}")
 
     def prepare(self) -> Any:
         """Hook: called before every verb. If it finishes the answer, the verb is not called. May be `async def`."""

@@ -16,26 +16,28 @@ SERVER = f"Squall/{version.rpartition('.')[0]}"
 is_unsafe = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
 
 _MAX_PREBUILT = 64
-_prebuilt: dict[tuple[str, str], bytes] = {}
+_prebuilt: dict[str, bytes] = {}
 _prebuilt_for = -1
 
 
-def common_head(content_type: str, connection: str) -> bytes:
-    """Status line and headers of a 200 up to `Content-Length: `; `connection` is "" or a Connection line with CRLF."""
+def common_head(key: str) -> bytes:
+    """Status line and headers of a 200 up to `Content-Length: `.
+
+    `key` is the content type, with CRLF and a Connection line behind it where one is needed (see connection_line).
+    """
     global _prebuilt_for
     if _prebuilt_for != clock.version:
         _prebuilt.clear()
         _prebuilt_for = clock.version
-    head = _prebuilt.get((content_type, connection))
+    head = _prebuilt.get(key)
     if head is None:
-        head = b"HTTP/1.1 200 OK\r\nServer: %b\r\nContent-Type: %b\r\nDate: %b\r\n%bContent-Length: " % (
+        head = b"HTTP/1.1 200 OK\r\nServer: %b\r\nDate: %b\r\nContent-Type: %b\r\nContent-Length: " % (
             SERVER.encode(),
-            content_type.encode(),
             clock.http_date,
-            connection.encode(),
+            key.encode(),
         )
         if len(_prebuilt) < _MAX_PREBUILT:
-            _prebuilt[content_type, connection] = head
+            _prebuilt[key] = head
     return head
 
 
@@ -52,7 +54,7 @@ def format_head(status_code: int, reason: str | None, headers: Iterable[tuple[st
 
 
 def connection_line(is_kept: bool, http_version: str) -> str:
-    """The Connection line that keeps or ends this connection, with its CRLF; empty where HTTP/1.1's default does."""
+    """CRLF and the Connection line that keeps or ends this connection; empty where HTTP/1.1's default does."""
     if not is_kept:
-        return "Connection: close\r\n"
-    return "" if http_version == "HTTP/1.1" else "Connection: keep-alive\r\n"
+        return "\r\nConnection: close"
+    return "" if http_version == "HTTP/1.1" else "\r\nConnection: keep-alive"

@@ -7,6 +7,7 @@ what it is: a header map comes to be when a header is set.
 
 from collections.abc import Generator, Iterator
 from datetime import datetime
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
 
@@ -15,7 +16,7 @@ from framework.escape import json_encode
 from framework.httputil import HTTPHeaders, format_timestamp
 from framework.log import gen_log
 from framework.request import HTTPRequest
-from framework.web.conditional import content_etag, etag_matches
+from framework.web.conditional import content_etag, etag_matches, has_if_none_match
 from framework.web.heads import SERVER, common_head, connection_line, format_head, is_unsafe
 from framework.web.transforms import OutputTransform
 
@@ -55,7 +56,7 @@ class Responder:
     # Defaults live on the class: a request that needs nothing special sets nothing.
     _status_code = 200
     _reason: str | None = None
-    _content_type: str | None = _HTML
+    _content_type: str = _HTML
     _headers: HTTPHeaders | None = None
     _write_buffer: list[bytes]
     _new_cookies: dict[tuple[str, str, str], str] | None = None
@@ -63,12 +64,13 @@ class Responder:
     _headers_written = False
     _finished = False
     _auto_finish = True
+    # Until something is set that the common head does not have.
+    _is_common = True
     _is_initializing = False
     _is_chunked = False
     _body_left: int | None = None
 
     # Facts about the subclass, found out once when it is defined (RequestHandler.__init_subclass__).
-    _is_etag_overridden = False
     _has_default_headers = False
     _has_on_finish = False
 
@@ -95,6 +97,7 @@ class Responder:
             raise ValueError(f"reason: expected no control characters, got {reason!r}")
         self._status_code = status_code
         self._reason = reason
+        self._is_common = False
 
     def get_status(self) -> int:
         """The status code as it stands."""
@@ -134,10 +137,10 @@ class Responder:
         return self._headers
 
     def _default_headers(self) -> HTTPHeaders:
+        self._is_common = False
         headers = HTTPHeaders()
         headers["Server"] = SERVER
-        if self._content_type is not None:
-            headers["Content-Type"] = self._content_type
+        headers["Content-Type"] = self._content_type
         headers["Date"] = clock.http_date.decode()
         return headers
 
@@ -197,13 +200,16 @@ class Responder:
             raise RuntimeError(self._why_not("finish()"))
         if chunk is not None:
             self.write(chunk)
-        request = self.request
-        body = self._write_buffer[0] if len(self._write_buffer) == 1 else b"".join(self._write_buffer)
-        if not (self._headers is None and self._is_common() and self._finish_common(request, body)):
-            self._finish_general(body)
+        if not (self._is_common and self._finish_common()):
+            self._finish_general(b"".join(self._write_buffer))
         self._finished = True
         self._write_buffer = []
-        self.application.log_request(self)
+        request, record = self.request, self.application.record
+        if record is not None:
+            seconds = perf_counter() - request.start_time
+            record(self._status_code, request.method, request.uri, request.remote_ip, seconds)
+        else:
+            self.application.log_request(self)
         if self._has_on_finish:
             self.on_finish()
         return DONE
@@ -218,34 +224,23 @@ class Responder:
 
     # ---- the common way
 
-    def _is_common(self) -> bool:
-        """Whether the answer, which has no header map, is no more than the common head and a body."""
-        return (
-            self._status_code == 200
-            and self._reason is None
-            and self._new_cookies is None
-            and self._transforms is None
-            and not self._headers_written
-            and not self._is_etag_overridden
-            and self._content_type is not None
-        )
-
-    def _finish_common(self, request: HTTPRequest, body: bytes) -> bool:
+    def _finish_common(self) -> bool:
         """Send the common answer in one call; False if this request wants something else."""
+        request = self.request
         connection = request.connection
+        body = b"".join(self._write_buffer)
         if request.method == "GET":
-            etag = content_etag(body)
-            wanted = request.find_header(b"if-none-match")
-            if wanted is not None and etag_matches(wanted, etag):
+            if has_if_none_match(request.raw_head):
                 return False
-            tail = b"\r\nETag: %b\r\n\r\n" % etag
+            tail = b"%d\r\nETag: %b\r\n\r\n" % (len(body), content_etag(body))
         elif request.method == "POST":
-            tail = b"\r\n\r\n"
+            tail = b"%d\r\n\r\n" % len(body)
         else:
             return False
-        line = connection_line(connection.keep_alive, request.version)
-        head = common_head(self._content_type or _HTML, line)
-        connection.answer(b"%b%d%b%b" % (head, len(body), tail, body))
+        key = self._content_type
+        if not (connection.keep_alive and request.version == "HTTP/1.1"):
+            key += connection_line(connection.keep_alive, request.version)
+        connection.answer(b"".join((common_head(key), tail, body)))
         return True
 
     # ---- the general way
@@ -287,6 +282,7 @@ class Responder:
     def _send(self, chunk: bytes, is_finishing: bool) -> bool:
         """Put a part of the body out, the head before the first; False if the client has gone."""
         self._write_buffer = []
+        self._is_common = False
         is_head = self.request.method == "HEAD"
         out = b""
         if not self._headers_written:
