@@ -7,6 +7,7 @@ begun at once in an eager task (Python 3.12): one that never really waits never 
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
+from types import CoroutineType
 from typing import Any
 
 from framework.ioloop import exception_handler
@@ -54,8 +55,8 @@ def verbs_of(handler_class: type[RequestHandler]) -> dict[str, Verb]:
 
 
 def is_simple(verb: Verb) -> bool:
-    """Whether a verb is a plain `def` without decorators: its work is done when it returns."""
-    return inspect.isfunction(verb) and not hasattr(verb, "__wrapped__") and not inspect.iscoroutinefunction(verb)
+    """Whether a verb has no decorators: what it does is done when it returns, or when its coroutine does."""
+    return inspect.isfunction(verb) and not hasattr(verb, "__wrapped__")
 
 
 def execute(handler: RequestHandler, route: Route) -> None:
@@ -122,7 +123,7 @@ def call_verb(handler: RequestHandler, route: Route) -> None:
 
 def go_on(handler: RequestHandler, waiting: Any) -> None:
     """Go on when what the verb returned is done."""
-    if isinstance(waiting, Awaitable):
+    if type(waiting) is CoroutineType or isinstance(waiting, Awaitable):
         start(handler, _after_verb(handler, waiting))
         return
     kind = type(waiting).__name__
@@ -161,6 +162,8 @@ async def _after_prepare(handler: RequestHandler, waiting: Awaitable[Any], route
 
 
 async def _after_verb(handler: RequestHandler, waiting: Awaitable[Any]) -> None:
+    # The task's own context, which callbacks asked for from here on inherit.
+    exception_handler.set(handler.handle_exception)
     try:
         await waiting
         if handler._auto_finish and not handler._finished:

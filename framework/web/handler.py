@@ -118,14 +118,14 @@ class RequestHandler(Rendering):
                 self.application.log_request(self)
                 self.on_finish()
             return
-        headers = self._headers
+        allow = self._extra and self._extra.get("allow")
         self.clear()
         reason = kwargs.get("reason")
         error = kwargs["exc_info"][1] if kwargs.get("exc_info") else None
         if isinstance(error, HTTPError):
             reason = error.reason or reason
-            if status_code == 405 and headers is not None and "Allow" in headers:
-                self.set_header("Allow", headers["Allow"])
+            if status_code == 405 and allow:
+                self.set_header(*allow)
         if reason is not None and is_unsafe(reason):
             app_log.error("%s: a reason with control characters is not sent: %r", self._summary(), reason)
             reason = None

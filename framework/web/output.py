@@ -1,12 +1,13 @@
 """The answer's side of a handler: status, headers, body, and how they get out.
 
-Two ways out. The common answer (200, text in one piece, no header of its own but the content type) leaves in one call,
-its head prebuilt. Everything else is put together line by line. Which it is depends on what the handler did, not on
-what it is: a header map comes to be when a header is set.
+Two ways out. The common answer (200, in one piece, with headers and cookies that change nothing about how it is sent)
+leaves in one call, its head prebuilt. Everything else is put together line by line. Which it is depends on what the
+handler did, not on what it is: a header map comes to be when somebody needs one.
 """
 
 from collections.abc import Generator, Iterator
 from datetime import datetime
+from functools import lru_cache
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
@@ -25,6 +26,19 @@ if TYPE_CHECKING:
 
 _HTML = "text/html; charset=UTF-8"
 _JSON = "application/json; charset=UTF-8"
+
+
+# What decides on framing, caching or the connection: with one of these set, the answer is not the common one.
+_STRUCTURAL = frozenset(
+    ("server", "date", "etag", "content-length", "transfer-encoding", "connection", "content-encoding", "content-range")
+)
+
+
+@lru_cache(maxsize=256)
+def _known_name(name: str) -> tuple[str, str]:
+    """A header's name in lower case and in Http-Header-Case, checked."""
+    (usual,) = HTTPHeaders({name: ""})
+    return name.lower(), usual
 
 
 class _Done:
@@ -57,6 +71,8 @@ class Responder:
     _status_code = 200
     _reason: str | None = None
     _content_type: str = _HTML
+    # Headers of its own that the common answer may have, by lower-case name; the map once it has more than that.
+    _extra: dict[str, tuple[str, str]] | None = None
     _headers: HTTPHeaders | None = None
     _write_buffer: list[bytes]
     _new_cookies: dict[tuple[str, str, str], str] | None = None
@@ -82,7 +98,7 @@ class Responder:
     def clear(self) -> None:
         """Forget status, headers and body written so far."""
         self._status_code, self._reason = 200, None
-        self._headers, self._content_type = None, _HTML
+        self._headers, self._extra, self._content_type = None, None, _HTML
         self._write_buffer = []
         if self._has_default_headers:
             self.set_default_headers()
@@ -110,12 +126,18 @@ class Responder:
             ValueError: the name is no token, or the value holds a control character.
         """
         text = _header_text(value)
-        if self._headers is None:
-            if name.lower() == "content-type":
-                self._content_type = text
-                return
-            self._headers = self._default_headers()
-        self._headers[name] = text
+        if self._headers is not None:
+            self._headers[name] = text
+            return
+        key, name = _known_name(name)
+        if key == "content-type":
+            self._content_type = text
+        elif key in _STRUCTURAL:
+            self._header_map()[name] = text
+        else:
+            if self._extra is None:
+                self._extra = {}
+            self._extra[key] = (name, text)
 
     def add_header(self, name: str, value: str | bytes | int | datetime) -> None:
         """Add a header to those of that name.
@@ -132,17 +154,16 @@ class Responder:
             del headers[name]
 
     def _header_map(self) -> HTTPHeaders:
+        """All headers so far as a map; from here on the answer goes the general way."""
         if self._headers is None:
-            self._headers = self._default_headers()
+            self._is_common = False
+            headers = self._headers = HTTPHeaders()
+            headers["Server"] = SERVER
+            headers["Content-Type"] = self._content_type
+            headers["Date"] = clock.http_date.decode()
+            for name, text in (self._extra or {}).values():
+                headers[name] = text
         return self._headers
-
-    def _default_headers(self) -> HTTPHeaders:
-        self._is_common = False
-        headers = HTTPHeaders()
-        headers["Server"] = SERVER
-        headers["Content-Type"] = self._content_type
-        headers["Date"] = clock.http_date.decode()
-        return headers
 
     # ---- body
 
@@ -232,16 +253,23 @@ class Responder:
         if request.method == "GET":
             if has_if_none_match(request.raw_head):
                 return False
-            tail = b"%d\r\nETag: %b\r\n\r\n" % (len(body), content_etag(body))
+            tail = b"%d\r\nETag: %b\r\n" % (len(body), content_etag(body))
         elif request.method == "POST":
-            tail = b"%d\r\n\r\n" % len(body)
+            tail = b"%d\r\n" % len(body)
         else:
             return False
+        if self._extra is not None or self._new_cookies is not None:
+            tail += self._extra_lines()
         key = self._content_type
         if not (connection.keep_alive and request.version == "HTTP/1.1"):
             key += connection_line(connection.keep_alive, request.version)
-        connection.answer(b"".join((common_head(key), tail, body)))
+        connection.answer(b"".join((common_head(key), tail, b"\r\n", body)))
         return True
+
+    def _extra_lines(self) -> bytes:
+        lines = [f"{name}: {text}\r\n" for name, text in (self._extra or {}).values()]
+        lines += [f"Set-Cookie: {cookie}\r\n" for cookie in (self._new_cookies or {}).values()]
+        return "".join(lines).encode()
 
     # ---- the general way
 

@@ -4,11 +4,10 @@ import datetime
 import os
 import sys
 from collections.abc import Iterable
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 
-from framework import escape
+from framework import escape, locale
+from framework.locale import Locale
 from framework.template import BaseLoader, Loader
 from framework.web.authentication import Users
 from framework.web.modules import Modules, embedded_css, embedded_js, insert_assets, linked_css, linked_js
@@ -35,7 +34,7 @@ class Rendering(Users):
     """What a handler makes pages with."""
 
     _ui: UI | None = None
-    _locale: Any = None
+    _locale: Locale | None = None
 
     @property
     def ui(self) -> UI:
@@ -85,6 +84,9 @@ class Rendering(Users):
             "handler": self,
             "request": self.request,
             "current_user": self.current_user,
+            "locale": self.locale,
+            "_": self.locale.translate,
+            "pgettext": self.locale.pgettext,
             "static_url": self.static_url,
             "xsrf_form_html": self.xsrf_form_html,
             "reverse_url": self.reverse_url,
@@ -93,8 +95,6 @@ class Rendering(Users):
             # {% module Entry(e) %} compiles to this name.
             "_tt_modules": self.ui.modules,
         }
-        if find_spec("framework.locale"):
-            names |= {"locale": self.locale, "_": self.locale.translate, "pgettext": self.locale.pgettext}
         for name in self.application.ui_methods:
             names[name] = getattr(self.ui, name)
         return names
@@ -107,29 +107,29 @@ class Rendering(Users):
     # ---- locale
 
     @property
-    def locale(self) -> Any:
+    def locale(self) -> Locale:
         """The locale of this request: the user's, else the browser's, else the default."""
         if self._locale is None:
             chosen = self.get_user_locale()
             if isinstance(chosen, str):
                 # The seed's own example returns a code, its text says a locale: both do.
-                chosen = _locales().get(chosen)
+                chosen = locale.get(chosen)
             self._locale = chosen or self.get_browser_locale()
         return self._locale
 
     @locale.setter
-    def locale(self, value: Any) -> None:
+    def locale(self, value: Locale) -> None:
         self._locale = value
 
-    def get_user_locale(self) -> Any:
+    def get_user_locale(self) -> Locale | str | None:
         """Hook: the locale (or its code) that this user chose; None for what the browser asks for."""
         return None
 
-    def get_browser_locale(self, default: str = "en_US") -> Any:
+    def get_browser_locale(self, default: str = "en_US") -> Locale:
         """The closest locale to what Accept-Language asks for, by its q-values; the default without one."""
         header = self.request.find_header(b"accept-language")
-        wanted = _locales().parse_accept_language(header.decode("latin-1")) if header else []
-        return _locales().get(*wanted) if wanted else _locales().get(default)
+        wanted = locale.parse_accept_language(header.decode("latin-1")) if header else []
+        return locale.get(*wanted) if wanted else locale.get(default)
 
     # ---- addresses
 
@@ -167,10 +167,6 @@ class Rendering(Users):
     def _asset_url(self, path: str) -> str:
         is_absolute = path.startswith(("/", "http:", "https:"))
         return path if is_absolute else self.static_url(path)
-
-
-def _locales() -> Any:
-    return import_module("framework.locale")
 
 
 def _folder_of_caller() -> str:

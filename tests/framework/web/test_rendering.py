@@ -1,5 +1,6 @@
 import pytest
 
+import framework.locale
 import framework.web
 from framework.template import DictLoader
 from framework.testing import Client
@@ -138,3 +139,83 @@ def test_static_url_with_host(tmp_path):
 
     both = browser(Handler, static_path=str(tmp_path)).fetch("/").text.split()
     assert both[0] == "http://127.0.0.1" + both[1]
+
+
+@pytest.fixture
+def translations(tmp_path):
+    folder = tmp_path / "translations"
+    folder.mkdir()
+    (folder / "es.csv").write_text(
+        '"Sign in","Entrar"\n"A person liked this","A una persona le gusta","singular"\n'
+        '"%(num)d people liked this","A %(num)d personas les gusta","plural"\n'
+    )
+    (folder / "fr_CA.csv").write_text('"Sign in","Se connecter"\n')
+    framework.locale.load_translations(str(folder))
+    yield
+    framework.locale.load_translations(str(tmp_path))
+
+
+class Localized(RequestHandler):
+    def get_user_locale(self):
+        return self.get_argument("locale", None)
+
+    def get(self):
+        _ = self.locale.translate
+        num = int(self.get_argument("num", 1))
+        liked = _("A person liked this", "%(num)d people liked this", num) % {"num": num}
+        self.write({"code": self.locale.code, "sign_in": _("Sign in"), "liked": liked})
+
+
+def test_item_077_083_browser_decides_the_locale(translations):
+    client = browser(Localized)
+    for header, code in (
+        ("es", "es"),
+        ("es-GT, en;q=0.5", "es"),
+        ("de, fr-CA;q=0.8, es;q=0.9", "es"),
+        ("fr-CA, es;q=0.9", "fr_CA"),
+        ("de", "en_US"),
+        ("garbage;;;q=x", "en_US"),
+    ):
+        assert client.fetch("/", headers={"Accept-Language": header}).json()["code"] == code, header
+    assert client.fetch("/").json()["code"] == "en_US"
+
+
+def test_item_080_plural_forms(translations):
+    client = browser(Localized)
+    liked = [client.fetch(f"/?locale=es&num={num}").json()["liked"] for num in (0, 1, 2)]
+    assert liked == ["A 0 personas les gusta", "A una persona le gusta", "A 2 personas les gusta"]
+
+
+def test_item_084_085_user_locale_may_be_a_code_a_locale_or_none(translations):
+    client = browser(Localized)
+    spanish = {"Accept-Language": "es"}
+    assert client.fetch("/?locale=fr_CA", headers=spanish).json()["sign_in"] == "Se connecter"
+    assert client.fetch("/", headers=spanish).json()["sign_in"] == "Entrar"
+
+    class ByLocale(Localized):
+        def get_user_locale(self):
+            return framework.locale.get("fr_CA")
+
+    assert browser(ByLocale).fetch("/", headers=spanish).json()["sign_in"] == "Se connecter"
+
+
+def test_item_082_sign_in_template(translations):
+    class SignIn(RequestHandler):
+        def get(self):
+            self.render("sign-in.html")
+
+    page = (
+        browser(
+            SignIn,
+            template_loader=DictLoader(
+                {
+                    "sign-in.html": '<form action="{{ request.path }}" method="post"><div>{{ _("Username") }}</div>'
+                    '<input type="submit" value="{{ _("Sign in") }}"/>{{ xsrf_form_html() }}</form>{{ locale.code }}'
+                }
+            ),
+        )
+        .fetch("/", headers={"Accept-Language": "es"})
+        .text
+    )
+    assert '<form action="/" method="post"><div>Username</div><input type="submit" value="Entrar"/>' in page
+    assert page.endswith("</form>es")
