@@ -36,7 +36,8 @@ def _any_case(*names: str) -> bytes:
 
 # The fields that decide where the request ends and what becomes of the connection.
 _FRAMING = _any_case("connection", "content-length", "transfer-encoding", "expect", "upgrade")
-_HOST_LINE = rb"(?:" + _any_case("host") + rb"):[ \t]*+(" + _HOST + rb")[ \t]*+\r\n"
+# RFC 9110 allows tabs around a value, too, but nginx takes them for a part of it and refuses such a host or length.
+_HOST_LINE = rb"(?:" + _any_case("host") + rb"):[ ]*+(" + _HOST + rb")[ ]*+\r\n"
 # The alternatives of a line, commonest first. None captures anything: a group that is tried and given up inside a
 # possessive repetition keeps half of its span (CPython 3.13: "SystemError: The span of capturing group is wrong").
 _NOT_HOST = rb"(?!" + _any_case("host") + rb":)"
@@ -70,7 +71,7 @@ _REQUEST_LINE_OTHER_VERSION = re.compile(rb"[A-Z_\-]++ [^ ]++ HTTP/[02-9]\.[0-9]
 _FIELD_LINE = re.compile(rb"[" + _TCHAR + rb"]++:" + _FIELD_VALUE)
 _HOST_FIELD = re.compile(rb"(?:" + _any_case("host") + rb"):")
 _VALID_HOST_FIELD = re.compile(_HOST_LINE[: -len(rb"\r\n")])
-_FRAMING_FIELD = re.compile(rb"\n(" + _FRAMING + rb"):[ \t]*+([^\r]*+)")
+_FRAMING_FIELD = re.compile(rb"\n(" + _FRAMING + rb"):[ ]*+([^\r]*+)")
 
 valid_host = re.compile(_HOST).fullmatch
 """Matches the value of a Host field that may be believed (RFC 9110 §7.2, and what nginx asks beyond it)."""
@@ -187,7 +188,7 @@ class Framing:
         self.expects_continue = False
         for match in _FRAMING_FIELD.finditer(head):
             name = match[1].lower()
-            value = match[2].rstrip(b" \t")
+            value = match[2].rstrip(b" ")
             if name == b"content-length":
                 self._take_content_length(value)
             elif name == b"transfer-encoding":
@@ -195,7 +196,7 @@ class Framing:
             elif name == b"connection":
                 self._take_connection(value)
             elif name == b"expect" and minor_version >= 1:  # RFC 9110 §10.1.1: ignored in HTTP/1.0
-                if value.lower() != b"100-continue":
+                if value.strip(b"\t ").lower() != b"100-continue":
                     raise ProtocolError("Expect: expected 100-continue", 417)
                 self.expects_continue = True
         if self.is_chunked and self.content_length is not None:
@@ -216,7 +217,7 @@ class Framing:
             raise ProtocolError("Transfer-Encoding: expected one, got two")
         if value.lower() != b"chunked":
             # RFC 9112 §6.1: a coding we do not know is a 501; without a final "chunked" the length is unknowable.
-            last = value.rpartition(b",")[2].strip(b" \t").lower()
+            last = value.rpartition(b",")[2].strip(b" ").lower()
             raise ProtocolError("Transfer-Encoding: expected chunked", 501 if last == b"chunked" else 400)
         self.is_chunked = True
 
