@@ -12,7 +12,8 @@
     ioloop.IOLoop.instance().start()
 
 The rooms, in reading order: `limits`, `targets`, `xheaders`, `refusal`, `incoming` (bodies), `sendfile`, `outgoing`
-(the half of a connection that writes), `connection` (the half that reads and calls), `server`.
+(the half of a connection that writes), `connection` (the half that reads and calls), `proxyprotocol`, `listening`,
+`server`.
 """
 
 from framework.httpserver.connection import Connection

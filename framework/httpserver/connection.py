@@ -43,14 +43,12 @@ class Connection(Outgoing):
 
     __slots__ = (
         "_head_reader",
-        "_requests",
         "_task",
     )
 
     def __init__(self, server: "HTTPServer") -> None:
         super().__init__(server)
         self._head_reader: HeadReader | None = None
-        self._requests = 0
         self._task: asyncio.Future[None] | None = None
 
     # ---- what the transport tells us

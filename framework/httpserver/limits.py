@@ -24,8 +24,11 @@ class Limits:
     """Output held for a slow reader; beyond that writers wait and no further request is started."""
     max_requests_per_connection: int = 1_000_000
     """The last of them is answered with Connection: close."""
+    min_idle_s: float = 1.0
+    """Connections idle for less than this are not closed to make room for new ones."""
     max_connections: int = 0
-    """Open connections: 503 beyond that. 0: what the limit of file descriptors allows."""
+    """Open connections: beyond that the longest idle ones are closed, or if none is idle, the newest answered 503.
+    0: what the limit of file descriptors allows."""
     head_timeout_s: float = 20.0
     """From the first byte of a head (or from connecting) to its last: 408."""
     body_timeout_s: float = 30.0

@@ -40,12 +40,14 @@ class Outgoing(asyncio.Protocol):
         "_output",
         "_output_bytes",
         "_position",
+        "_requests",
         "_server",
         "_state",
         "_transport",
         "_unsent_bytes",
         "deadline",
         "is_believed",
+        "is_unix",
         "keep_alive",
         "protocol",
         "remote_ip",
@@ -60,6 +62,7 @@ class Outgoing(asyncio.Protocol):
         self._position = 0  # of the first byte of _input that has not been used
         self._is_advancing = False
         self._incoming: IncomingBody | None = None
+        self._requests = 0
         self._has_written = False
         self._close_callback: Callable[[], object] | None = None
         self._output: list[bytes] | None = None  # answers to pipelined requests, sent in one go
@@ -74,6 +77,7 @@ class Outgoing(asyncio.Protocol):
         self.remote_ip = "0.0.0.0"
         self.protocol = "http"
         self.is_believed = False
+        self.is_unix = False
 
     # ---- what the application calls
 
@@ -180,6 +184,14 @@ class Outgoing(asyncio.Protocol):
         finally:
             if self._state != GONE:
                 self._transport.set_write_buffer_limits(self._server.limits.write_buffer_bytes)
+
+    @property
+    def idle_since(self) -> float:
+        """When, in seconds of clock.now, the wait for a whole request began; infinite if one is at hand."""
+        if self._state > HEAD:
+            return math.inf
+        limits = self._server.limits
+        return self.deadline - (limits.idle_timeout_s if self._requests else limits.head_timeout_s)
 
     @property
     def closed(self) -> bool:

@@ -1,7 +1,7 @@
 """The PROXY protocol, versions 1 and 2: a load balancer's line about the client before the client's first byte.
 
-Only for servers whose every peer is such a balancer (`proxy_protocol=True`): a connection without the header is cut, since
-anybody else's header would be believed as well.
+Only for servers whose every peer is such a balancer (`proxy_protocol=True`): a connection without the header is cut,
+since anybody else's header would be believed as well.
 """
 
 import asyncio
@@ -10,6 +10,8 @@ import struct
 from collections.abc import Callable
 from typing import cast
 
+from framework import clock
+from framework.clock import Wheel
 from framework.errors import ProtocolError
 from framework.log import gen_log
 
@@ -19,7 +21,7 @@ _MAX_V2_BYTES = 16 + 2048  # addresses, and as many TLVs as balancers send
 
 
 def parse_proxy_header(data: bytes) -> tuple[str | None, int] | None:
-    """The client's address, None if the balancer asks for itself, and the header's length; None if more bytes are needed.
+    """The client's address (None if the balancer asks for itself) and the header's length; None if more is needed.
 
     Raises:
         ProtocolError: 400, if the bytes are no PROXY header.
@@ -73,19 +75,40 @@ def _parse_v2(data: bytes) -> tuple[str | None, int] | None:
     return str(ipaddress.ip_address(data[16 : 16 + address_bytes])), 16 + length
 
 
+MakeConnection = Callable[[asyncio.Transport, str | None], asyncio.Protocol]
+
+
 class ProxyProtocol(asyncio.Protocol):
     """Reads the header, then makes way for the connection proper."""
 
-    __slots__ = ("_data", "_make_connection", "_transport", "deadline", "wheel_slot")
+    __slots__ = ("_data", "_make_connection", "_transport", "_wheel", "deadline", "wheel_slot")
 
-    def __init__(self, make_connection: Callable[[asyncio.Transport, str | None], asyncio.Protocol]) -> None:
+    def __init__(
+        self,
+        make_connection: Callable[[asyncio.Transport, str | None], asyncio.Protocol],
+        wheel: Wheel,
+        timeout_s: float,
+    ) -> None:
         """`make_connection(transport, address)` returns a protocol that has been told of its transport."""
         self._make_connection = make_connection
+        self._wheel = wheel
         self._data = b""
         self._transport: asyncio.Transport | None = None
+        self.deadline = clock.now + timeout_s
+        self.wheel_slot = -1
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._wheel.watch(self, self.deadline)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._wheel.forget(self)
+        self._transport = None
+
+    def expire(self) -> None:
+        """The header did not come in time; the wheel calls this."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         transport = self._transport
@@ -100,6 +123,7 @@ class ProxyProtocol(asyncio.Protocol):
             return
         if header is None:
             return
+        self._wheel.forget(self)
         address, length = header
         rest, self._data, self._transport = self._data[length:], b"", None
         protocol = self._make_connection(transport, address)

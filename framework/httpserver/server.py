@@ -1,25 +1,21 @@
-"""The server: listening sockets, the connections they bring, and how all of them are held, drained and stopped.
-
-Accepting is done by the loop's own servers, in C, on duplicates of our listening sockets: closing such a server pauses
-accepting, and the socket with its queue in the kernel stays. That is all that `hold` and the connection limit need.
-"""
+"""The server: its connections, and how all of them are held, drained and stopped."""
 
 import asyncio
 import socket
 import ssl
-import sys
+import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, cast
 
 from framework import clock, netutil
 from framework.httpserver.connection import Connection
 from framework.httpserver.limits import Limits, most_connections
+from framework.httpserver.listening import Listening
 from framework.httpserver.outgoing import Outgoing
+from framework.httpserver.proxyprotocol import ProxyProtocol
 from framework.httpserver.xheaders import is_within, parse_networks, read_xheaders
 from framework.log import gen_log
 from framework.request import BodyReceiver, HTTPRequest
-
-_BACKLOG = 4096
 
 Application = Callable[[HTTPRequest], Awaitable[None] | None]
 
@@ -27,8 +23,9 @@ Application = Callable[[HTTPRequest], Awaitable[None] | None]
 class HTTPServer:
     """Calls `request_callback(request)` for each request that arrives on its sockets.
 
-    `limits` are the fields of Limits. `xheaders` believes what unix-socket peers, and peers in `trusted_downstream`
-    (networks as "10.0.0.0/8"), say about their clients. `ssl_options` is a dict (certfile, keyfile, …) or a context.
+    `xheaders` believes what unix-socket peers, and peers in `trusted_downstream` (networks as "10.0.0.0/8"), say about
+    their clients; `proxy_protocol` expects each peer to say it in a PROXY header. `ssl_options` is a dict (certfile,
+    keyfile, …) or an ssl.SSLContext. All other keyword arguments are fields of Limits.
     """
 
     def __init__(
@@ -39,6 +36,7 @@ class HTTPServer:
         xheaders: bool = False,
         ssl_options: Mapping[str, Any] | ssl.SSLContext | None = None,
         trusted_downstream: Iterable[str] = (),
+        proxy_protocol: bool = False,
         **limits: Any,
     ) -> None:
         self.application = request_callback
@@ -47,23 +45,24 @@ class HTTPServer:
         )
         self.limits = Limits(**limits)
         self.keeps_alive = not no_keep_alive
-        self._believes_headers = xheaders
         self.is_taking_requests = True
+        self._believes_headers = xheaders
         self._trusted_networks = parse_networks(trusted_downstream)
-        self._ssl_context = (
-            None if ssl_options is None else netutil.ssl_options_to_context(ssl_options, server_side=True)
-        )
         self._loop_given = io_loop
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wheel: clock.Wheel | None = None
-        self._listeners: dict[int, socket.socket] = {}
-        self._acceptors: dict[int, asyncio.AbstractServer] = {}
+        self._listening = Listening(self._make_proxied if proxy_protocol else self._make_connection)
         self._pending_sockets: list[socket.socket] = []
-        self._tasks: set[asyncio.Task[None]] = set()
         self._connections: set[Outgoing] = set()
+        self._expected: weakref.WeakSet[Connection] = weakref.WeakSet()  # accepted, but not made known yet
         self._handed_over: set[asyncio.Transport] = set()
-        self._is_accepting = True
+        self._max_connections = most_connections(self.limits)
         self._is_empty: asyncio.Event | None = None
+        if ssl_options is not None:
+            if proxy_protocol:
+                raise ValueError("proxy_protocol: expected no ssl_options, the balancer ends TLS")
+            self._listening.ssl_context = netutil.ssl_options_to_context(ssl_options, server_side=True)
+            self._listening.tls_handshake_s = self.limits.tls_handshake_s
 
     # ---- listening
 
@@ -71,7 +70,7 @@ class HTTPServer:
         """Bind a port on all addresses, or on those of a host name, and serve it. Options as netutil.bind_sockets.
 
         Raises:
-            OSError: the address is taken or not ours.
+            netutil.BindError: the address is taken or not ours.
         """
         self.add_sockets(netutil.bind_sockets(port, address or None, **options))
 
@@ -79,7 +78,7 @@ class HTTPServer:
         """Bind a port without serving it before `start`, which may fork in between.
 
         Raises:
-            OSError: the address is taken or not ours.
+            netutil.BindError: the address is taken or not ours.
         """
         self._pending_sockets += netutil.bind_sockets(port, address or None, **options)
 
@@ -93,18 +92,15 @@ class HTTPServer:
         self.add_sockets(sockets)
 
     def add_socket(self, listener: socket.socket) -> None:
-        """Serve a listening socket, TCP or unix. It belongs to the server from now on."""
+        """Serve a listening socket, TCP or unix, bound here or inherited. It belongs to the server from now on."""
         self.add_sockets([listener])
 
     def add_sockets(self, listeners: Iterable[socket.socket]) -> None:
         """As add_socket, for several."""
-        loop = self.loop
         self.wheel.start()
+        self._max_connections = most_connections(self.limits)
         for listener in listeners:
-            listener.setblocking(False)
-            self._listeners[listener.fileno()] = listener
-            if self._is_accepting and self.is_taking_requests:
-                self._start_task(self._accept_on(loop, listener))
+            self._listening.add(listener, self.loop)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -127,70 +123,87 @@ class HTTPServer:
             self._wheel = clock.Wheel(self.loop)
         return self._wheel
 
-    async def _accept_on(self, loop: asyncio.AbstractEventLoop, listener: socket.socket) -> None:
-        fd = listener.fileno()
-        if fd < 0 or fd in self._acceptors:
-            return
-        options: dict[str, Any] = {"sock": listener.dup(), "backlog": _BACKLOG, "ssl": self._ssl_context}
-        if self._ssl_context is not None:
-            options["ssl_handshake_timeout"] = self.limits.tls_handshake_s
-        if listener.family == socket.AF_UNIX:
-            if sys.version_info >= (3, 13):
-                options["cleanup_socket"] = False  # the path belongs to whoever claims it, and outlives pauses
-            acceptor = await loop.create_unix_server(lambda: Connection(self), **options)
-        else:
-            acceptor = await loop.create_server(lambda: Connection(self), **options)
-        if self._is_accepting and self.is_taking_requests and fd not in self._acceptors and fd in self._listeners:
-            self._acceptors[fd] = acceptor
-        else:
-            acceptor.close()
+    def load_certificate(self, certfile: str, keyfile: str | None = None) -> None:
+        """Use a renewed certificate for all handshakes from now on; connections that are open keep theirs.
 
-    def _start_task(self, work: Any) -> None:
-        task = self.loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def _pause_accepting(self) -> None:
-        acceptors, self._acceptors = self._acceptors, {}
-        for acceptor in acceptors.values():
-            acceptor.close()
-
-    def _resume_accepting(self) -> None:
-        if self._is_accepting and self.is_taking_requests:
-            for listener in self._listeners.values():
-                self._start_task(self._accept_on(self.loop, listener))
+        Raises:
+            ValueError: the server speaks no TLS.
+            OSError: a file cannot be read (ssl.SSLError: it holds no certificate, or not its key). The old one stays.
+        """
+        context = self._listening.ssl_context
+        if context is None:
+            raise ValueError("load_certificate: the server was made without ssl_options")
+        # A context takes a new certificate before it sees that the key does not fit: try on one that nobody uses.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certfile, keyfile)
+        context.load_cert_chain(certfile, keyfile)
 
     # ---- what connections tell
 
+    def _make_connection(self) -> Connection:
+        connection = Connection(self)
+        self._expected.add(connection)
+        if len(self._connections) + len(self._expected) > self._max_connections:
+            # So that whoever is over the limit waits in the kernel, and not here.
+            self._listening.pause()
+        return connection
+
+    def _make_proxied(self) -> ProxyProtocol:
+        def make_connection(transport: asyncio.Transport, address: str | None) -> Connection:
+            connection = self._make_connection()
+            connection.connection_made(transport)
+            connection.remote_ip = address or connection.remote_ip
+            return connection
+
+        return ProxyProtocol(make_connection, self.wheel, self.limits.head_timeout_s)
+
     def adopt(self, connection: Outgoing, transport: asyncio.Transport) -> None:
-        """Take note of a new connection, or refuse it."""
+        """Take note of a new connection."""
+        self._expected.discard(cast(Connection, connection))
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple) and peer:
             connection.remote_ip = peer[0]
             if self._believes_headers and self._trusted_networks:
                 connection.is_believed = is_within(peer[0], self._trusted_networks)
         else:
+            connection.is_unix = True
             connection.is_believed = self._believes_headers  # a unix socket: file permissions decide who may connect
-        if self._ssl_context is not None:
+        if self._listening.ssl_context is not None:
             connection.protocol = "https"
         self._connections.add(connection)
         if not self.is_taking_requests:
             cast(Connection, connection).wait()
         self.wheel.watch(connection, clock.now + self.limits.head_timeout_s)
-        if len(self._connections) > self.max_connections:
-            gen_log.info("%s: 503 more than %d connections", connection.remote_ip, self.max_connections)
-            cast(Connection, connection).refuse_connection(503)
+        if len(self._connections) > self._max_connections:
+            self._make_room(cast(Connection, connection))
 
-    @property
-    def max_connections(self) -> int:
-        """The number of connections that may be open at once."""
-        return most_connections(self.limits)
+    def _make_room(self, newest: Connection) -> None:
+        """Close the connections that have been idle longest, so that idling clients keep nobody out; or refuse.
+
+        nginx does the same when it runs out of connections. Peers on unix sockets are proxies, which may be writing
+        a request at this moment: theirs are never closed.
+        """
+        since = clock.now - self.limits.min_idle_s
+        idle = [c for c in self._connections if not c.is_unix and c is not newest and c.idle_since <= since]
+        idle.sort(key=lambda connection: connection.idle_since)
+        for connection in idle[: 1 + len(idle) // 50]:
+            connection.close()
+        if not idle:
+            gen_log.info("%s: 503 more than %d connections", newest.remote_ip, self._max_connections)
+            newest.refuse_connection(503)
 
     def discard(self, connection: Outgoing) -> None:
         """Forget a connection that is gone."""
         self._connections.discard(connection)
         self.wheel.forget(connection)
-        self._maybe_empty()
+        if self._listening.is_paused:
+            self._resume_accepting()
+        if not self._listening.is_open:
+            self._maybe_empty()
+
+    def _resume_accepting(self) -> None:
+        has_room = len(self._connections) + len(self._expected) <= self._max_connections
+        if has_room and self.is_taking_requests:
+            self._listening.resume()
 
     def hand_over(self, transport: asyncio.Transport) -> None:
         """Take note that a connection is somebody else's now; it still counts as a connection."""
@@ -210,19 +223,12 @@ class HTTPServer:
         """The number of open connections, those handed over for an upgrade included."""
         return len(self._connections) + sum(not t.is_closing() for t in self._handed_over)
 
-    def _maybe_empty(self) -> None:
-        if not self._connections and not self._listeners:
-            if self._wheel is not None:
-                self._wheel.stop()
-            if self._is_empty is not None:
-                self._is_empty.set()
-
     # ---- hold, drain, stop
 
     def hold(self) -> None:
         """Start no new request and accept no connection: the kernel queues them. Running requests go on."""
         self.is_taking_requests = False
-        self._pause_accepting()
+        self._listening.pause()
         for connection in self._connections:
             cast(Connection, connection).wait()
 
@@ -240,32 +246,22 @@ class HTTPServer:
         idle connection is never closed first: the proxy may be writing a request on it at this moment, and a POST lost
         there is lost for good.
         """
-        loop = self.loop
-        deadline = loop.time() + deadline_s
+        deadline = self.loop.time() + deadline_s
         self.keeps_alive = False
         for connection in self._connections:
             connection.keep_alive = False
+        if not self.is_taking_requests:
+            self.resume()  # held requests must be answered, too, before we go
         await asyncio.sleep(min(grace_s, deadline_s))
-        self._is_accepting = False
-        self._pause_accepting()
-        for listener in list(self._listeners.values()):
-            await self._empty_queue(loop, listener)
-        self._close_listeners()
-        while self.connections and loop.time() < deadline:
-            await self._wait_until_empty(deadline - loop.time())
+        self._listening.pause()
+        self._listening.empty_queues()
+        await self._listening.connected()
+        self._listening.close()
+        while self.connections and self.loop.time() < deadline:
+            await self._wait_until_empty(deadline - self.loop.time())
         for connection in list(self._connections):
             connection.abort()
-
-    async def _empty_queue(self, loop: asyncio.AbstractEventLoop, listener: socket.socket) -> None:
-        while True:
-            try:
-                accepted, _ = listener.accept()
-            except BlockingIOError:
-                return
-            except OSError:
-                continue  # that one has gone already
-            accepted.setblocking(False)
-            await loop.connect_accepted_socket(lambda: Connection(self), accepted, ssl=self._ssl_context)
+        self._maybe_empty()
 
     async def _wait_until_empty(self, timeout_s: float) -> None:
         self._is_empty = asyncio.Event()
@@ -276,21 +272,21 @@ class HTTPServer:
             await asyncio.wait_for(self._is_empty.wait(), timeout_s)
         except TimeoutError:
             pass
+        self._is_empty = None
+
+    def _maybe_empty(self) -> None:
+        if not self._connections and not self._listening.is_open:
+            self.wheel.stop()
+            if self._is_empty is not None:
+                self._is_empty.set()
 
     def stop(self) -> None:
         """Accept no more. Connections that are open are served on; `close_all_connections` ends them."""
-        self._is_accepting = False
-        self._pause_accepting()
-        self._close_listeners()
-        self._maybe_empty()
-
-    def _close_listeners(self) -> None:
-        listeners, self._listeners = self._listeners, {}
-        for listener in listeners.values():
-            listener.close()
+        self._listening.close()
         for listener in self._pending_sockets:
             listener.close()
         self._pending_sockets = []
+        self._maybe_empty()
 
     async def close_all_connections(self) -> None:
         """Cut all connections, and return when they are gone."""
@@ -298,3 +294,4 @@ class HTTPServer:
             connection.abort()
         while self._connections:
             await asyncio.sleep(0)
+        self._maybe_empty()

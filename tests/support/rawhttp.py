@@ -61,18 +61,25 @@ class RawClient:
 
 
 @contextlib.asynccontextmanager
-async def connected(port=None, path=None, **options):
-    """A raw client, closed at the end."""
-    if path is not None:
-        reader, writer = await asyncio.open_unix_connection(path)
-    else:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, **options)
+async def closing_client(reader, writer):
+    """A raw client on an open stream, closed at the end."""
     try:
         yield RawClient(reader, writer)
     finally:
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def connected(port=None, path=None, **options):
+    """A raw client, closed at the end."""
+    if path is not None:
+        streams = await asyncio.open_unix_connection(path)
+    else:
+        streams = await asyncio.open_connection("127.0.0.1", port, **options)
+    async with closing_client(*streams) as client:
+        yield client
 
 
 def hello(request):

@@ -1,5 +1,13 @@
 import asyncio
+import contextlib
+import os
+import socket
 
+import pytest
+import uvloop
+
+from framework import netutil
+from tests.support import rawhttp
 from tests.support.rawhttp import connected, hello, serving
 
 GET = b"GET /%d HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -61,3 +69,174 @@ def test_malformed_request_is_answered_and_closed():
             assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n") and b"Connection: close\r\n" in answer
 
     asyncio.run(main())
+
+
+def run(main):
+    """Run a coroutine function on both loops that serve in practice."""
+    asyncio.run(main())
+    uvloop.run(main())
+
+
+def test_unix_socket_and_xheaders(tmp_path):
+    seen = []
+
+    def application(request):
+        seen.append((request.remote_ip, request.protocol))
+        hello(request)
+
+    head = b"GET / HTTP/1.1\r\nHost: h\r\nX-Real-IP: 192.0.2.1\r\nX-Scheme: https\r\n\r\n"
+
+    async def main():
+        path = str(tmp_path / "s")
+        listener = netutil.bind_unix_socket(path)
+        async with serving(application, listener, xheaders=True), connected(path=path) as client:
+            await client.ask(head)
+        async with serving(application, xheaders=True) as server, connected(server.port) as client:
+            await client.ask(head)
+        trusting = {"xheaders": True, "trusted_downstream": ["127.0.0.0/8"]}
+        async with serving(application, **trusting) as server, connected(server.port) as client:
+            await client.ask(head)
+        async with serving(application, trusted_downstream=["127.0.0.0/8"]) as server, connected(server.port) as client:
+            await client.ask(head)
+
+    run(main)
+    assert seen == 2 * [("192.0.2.1", "https"), ("127.0.0.1", "http"), ("192.0.2.1", "https"), ("127.0.0.1", "http")]
+
+
+def test_hold_queues_requests_and_connections():
+    async def main():
+        async with serving(hello) as server, connected(server.port) as client:
+            await client.ask(GET % 0)
+            server.hold()
+            client.send(GET % 1)
+            async with connected(server.port) as newcomer:
+                newcomer.send(GET % 2)
+                asking = asyncio.create_task(client.receive_response())
+                for _ in range(20):
+                    await asyncio.sleep(0)
+                assert not asking.done() and server.connections == 1
+                server.resume()
+                assert (await asking)[2] == b"GET /1 0"
+                assert (await newcomer.receive_response())[2] == b"GET /2 0"
+
+    run(main)
+
+
+def test_drain_answers_everything_and_closes_no_idle_connection_first():
+    async def main():
+        gate = asyncio.Event()
+
+        async def application(request):
+            if request.path == "/1":
+                await gate.wait()
+            hello(request)
+
+        async with serving(application) as server:
+            async with connected(server.port) as idle, connected(server.port) as busy:
+                await idle.ask(GET % 0)
+                busy.send(GET % 1)
+                while server.connections < 2:
+                    await asyncio.sleep(0)
+                draining = asyncio.create_task(server.drain(grace_s=0.05))
+                await asyncio.sleep(0)
+                async with connected(server.port) as late:
+                    late.send(GET % 2)
+                    assert (await late.receive_response())[1]["connection"] == "close"
+                gate.set()
+                assert (await busy.receive_response())[1]["connection"] == "close"
+                # The idle one may still send one request, and learns by its answer that there is no other.
+                assert (await idle.ask(GET % 3))[1]["connection"] == "close"
+                await asyncio.wait_for(draining, 5)
+            assert server.connections == 0
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection("127.0.0.1", server.port)
+
+    run(main)
+
+
+def test_drain_ends_at_its_deadline():
+    async def main():
+        async with serving(lambda request: None) as server, connected(server.port) as client:
+            client.send(GET % 1)
+            while not server.connections:
+                await asyncio.sleep(0)
+            await asyncio.wait_for(server.drain(grace_s=0.01, deadline_s=0.05), 5)
+            with contextlib.suppress(ConnectionResetError):
+                assert await client.receive_all() == b""
+
+    run(main)
+
+
+def test_drain_of_a_held_server_answers_what_was_held():
+    async def main():
+        async with serving(hello) as server, connected(server.port) as client:
+            await client.ask(GET % 0)
+            server.hold()
+            client.send(GET % 1)
+            await asyncio.wait_for(server.drain(grace_s=0.02), 5)
+            assert (await client.receive_response())[2] == b"GET /1 0"
+
+    run(main)
+
+
+def test_idling_clients_keep_nobody_out():
+    async def main():
+        async with serving(hello, max_connections=20, min_idle_s=0) as server, contextlib.AsyncExitStack() as stack:
+            for _ in range(60):
+                await stack.enter_async_context(connected(server.port))
+            for number in range(5):
+                async with connected(server.port) as polite:
+                    assert (await polite.ask(GET % number))[0] == 200
+            assert server.connections <= 21
+
+    run(main)
+
+
+def test_more_requests_at_once_than_connections_allowed_are_refused_and_recover():
+    async def main():
+        waiting = []
+        async with serving(waiting.append, max_connections=5) as server, contextlib.AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(connected(server.port)) for _ in range(10)]
+            for client in clients:
+                client.send(GET % 1)
+            statuses = []
+            while len(waiting) < 4:
+                await asyncio.sleep(0)
+            answers = [asyncio.create_task(client.receive_response()) for client in clients]
+            while not any(answer.done() for answer in answers):
+                await asyncio.sleep(0)
+            while not all(answer.done() for answer in answers):
+                while waiting:
+                    hello(waiting.pop())
+                for client, answer in zip(clients, answers, strict=True):
+                    if answer.done():
+                        client.writer.close()
+                await asyncio.sleep(0)
+            statuses = {answer.result()[0] for answer in answers}
+            assert statuses == {200, 503}
+
+    run(main)
+
+
+def test_ipv6_and_reuse_port():
+    async def main():
+        async with serving(hello, netutil.bind_sockets(0, "::1", reuse_port=True)[0]) as server:
+            second = netutil.bind_sockets(server.port, "::1", reuse_port=True)[0]
+            server.add_socket(second)
+            for number in range(8):
+                reader, writer = await asyncio.open_connection("::1", server.port)
+                async with rawhttp.closing_client(reader, writer) as client:
+                    assert (await client.ask(GET % number))[0] == 200
+
+    run(main)
+
+
+def test_inherited_socket():
+    async def main():
+        listener = rawhttp.listening_socket()
+        inherited = socket.socket(fileno=os.dup(listener.fileno()))
+        listener.close()
+        async with serving(hello, inherited) as server, connected(server.port) as client:
+            assert (await client.ask(GET % 1))[0] == 200
+
+    run(main)
