@@ -1,5 +1,6 @@
 """The request's side of a handler: arguments of query and body, as text."""
 
+import json
 import re
 from typing import Any, Final, overload
 from urllib.parse import unquote_to_bytes
@@ -64,6 +65,21 @@ class Arguments:
     def get_body_arguments(self, name: str, strip: bool = True) -> list[str]:
         """As get_arguments, of a form body alone."""
         return self._all(name, self.request.body_arguments, strip)
+
+    def get_json(self) -> Any:
+        """The value that a JSON body stands for.
+
+        Raises:
+            HTTPError: 415, if the body does not call itself JSON; 400, if it is none.
+        """
+        kind = (self.request.find_header(b"content-type") or b"").partition(b";")[0].strip().lower()
+        # A form of another site can send JSON as text/plain, and then no browser asks us whether it may.
+        if kind != b"application/json" and not kind.endswith(b"+json"):
+            raise HTTPError(415, "expected a body of application/json, got %r", kind)
+        try:
+            return json.loads(self.request.body)
+        except (ValueError, RecursionError):
+            raise HTTPError(400, "the body is not JSON") from None
 
     def decode_argument(self, value: bytes, name: str | None = None) -> str:
         """Hook: the text of an argument's bytes; `name` is None for a positional group of the path.

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from framework.cookies import Cookie, format_set_cookie, parse_cookies
+from framework.cookies import Cookie, format_set_cookie
 from framework.signing import create_signed_value, decode_signed_value, get_signature_key_version
 from framework.web.output import Responder
 
@@ -11,16 +11,10 @@ from framework.web.output import Responder
 class CookieJar(Responder):
     """Cookies of request and answer. Names of 2011 (secure) and of today (signed) are the same methods."""
 
-    _received_cookies: dict[str, Cookie] | None = None
-
     @property
     def cookies(self) -> dict[str, Cookie]:
         """What the client sent, by name; a bad one costs nothing but itself."""
-        found = self._received_cookies
-        if found is None:
-            header = self.request.find_header(b"cookie")
-            found = self._received_cookies = parse_cookies(header.decode("utf-8", "replace")) if header else {}
-        return found
+        return self.request.cookies
 
     def get_cookie(self, name: str, default: str | None = None) -> str | None:
         """The received value of this name, or the default."""

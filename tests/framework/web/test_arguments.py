@@ -74,3 +74,22 @@ def test_decode_argument_can_be_overridden_for_arguments_and_path():
 
     response = Client(Application([("/(.*)", Handler)])).fetch("/x%FF?a=%E9")
     assert response.text == "None:xÿ a:é"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "expected"),
+    [
+        ("application/json", '{"a": [1, "é"]}', {"a": [1, "é"]}),
+        ("Application/JSON; charset=utf-8", "null", None),
+        ("application/merge-patch+json", "1", 1),
+        ("text/plain", "{}", 415),
+        ("application/x-www-form-urlencoded", "{}", 415),
+        ("application/json", "{", 400),
+        ("application/json", "", 400),
+        ("application/json", b"\xff", 400),
+        ("application/json", "[" * 100_000, 400),
+    ],
+)
+def test_json_bodies(kind, body, expected):
+    found = answer("/", lambda self: self.get_json(), "POST", body=body, headers={"Content-Type": kind})
+    assert found == expected
