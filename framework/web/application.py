@@ -13,7 +13,7 @@ from framework.log import AccessLog, access_log
 from framework.request import BodyReceiver, HTTPRequest
 from framework.template import BaseLoader
 from framework.web.builtin import ErrorHandler, FallbackHandler, RedirectHandler
-from framework.web.dispatch import Route, execute, go_on
+from framework.web.dispatch import Plan, Route, execute, go_on
 from framework.web.handler import RequestHandler
 from framework.web.modules import TemplateModule, UIModule
 from framework.web.output import Responder
@@ -76,6 +76,7 @@ class Application:
         self.static_handler_class: type[StaticFileHandler] = settings.get("static_handler_class", StaticFileHandler)
 
         self._routes: dict[str, Route] = {}
+        self._plans: dict[type[RequestHandler], Plan] = {}
         self._table = RouteTable(handlers or ())
         self._has_handlers = handlers is not None
         self._hosts: list[tuple[re.Pattern[str], RouteTable]] = []
@@ -106,7 +107,8 @@ class Application:
         # Nothing stands between this request and its verb, and nothing comes after it: no hook, check or callback.
         handler = None
         try:
-            handler = route.handler_class(self, request)
+            kwargs = route.kwargs
+            handler = route.handler_class(self, request, **kwargs) if kwargs else route.handler_class(self, request)
             if route.args:
                 handler.path_args = route.args
             waiting = verb(handler, *route.args)
@@ -162,7 +164,10 @@ class Application:
         match = self.find_handler(request)
         if not inspect.isclass(match.target):
             match = Match(FallbackHandler, {"fallback": match.target})
-        route = Route(match)
+        plan = self._plans.get(match.target)
+        if plan is None:
+            plan = self._plans[match.target] = Plan(match.target)
+        route = Route(match, plan)
         key = request.host + request.path if self._hosts else request.path
         tables = [self._static_table, self._table, *(table for _, table in self._hosts)]
         # Which host stands for the default one depends on a header: see _is_meant.

@@ -20,30 +20,40 @@ from framework.web.xsrf import SAFE_METHODS
 type Verb = Callable[..., Any]
 
 
+class Plan:
+    """What of a handler class matters to each request; found out once per class and application."""
+
+    __slots__ = ("has_prepare", "quick_verbs", "verbs")
+
+    def __init__(self, handler_class: type[RequestHandler]) -> None:
+        self.verbs = verbs_of(handler_class)
+        self.has_prepare = handler_class.prepare is not RequestHandler.prepare
+        is_quick = not self.has_prepare and not handler_class._is_watching_close
+        self.quick_verbs = {name: verb for name, verb in self.verbs.items() if is_quick and is_simple(verb)}
+
+
 class Route:
-    """What a path resolves to: the class, its settings, the groups, and what of the class matters to each request."""
+    """What a path resolves to: a class with its plan and settings, and the groups of the path."""
 
     __slots__ = ("args", "handler_class", "is_encoded", "is_plain", "kwargs", "path_kwargs", "quick_verbs", "verbs")
 
-    def __init__(self, match: Match) -> None:
-        handler_class: type[RequestHandler] = match.target
-        self.handler_class = handler_class
-        self.kwargs = dict(match.kwargs)
-        self.verbs = verbs_of(handler_class)
+    def __init__(self, match: Match, plan: Plan) -> None:
+        self.handler_class: type[RequestHandler] = match.target
+        self.kwargs = match.kwargs
+        self.verbs = plan.verbs
         # Groups that are no UTF-8, or that the class decodes itself, stay encoded and are decoded per request.
-        self.is_encoded = handler_class._is_decode_overridden
+        self.is_encoded = self.handler_class._is_decode_overridden
         self.args = match.args
-        self.path_kwargs = dict(match.path_kwargs)
-        if not self.is_encoded:
+        self.path_kwargs = match.path_kwargs
+        if not self.is_encoded and (match.args or match.path_kwargs):
             try:
                 self.args = tuple(decode_group(group) for group in match.args)
                 self.path_kwargs = {name: decode_group(group) for name, group in match.path_kwargs.items()}
             except UnicodeDecodeError:
                 self.is_encoded = True
         # Nothing stands between the request and its verb.
-        self.is_plain = handler_class.prepare is RequestHandler.prepare and not self.is_encoded
-        is_quick = self.is_plain and not self.path_kwargs and not self.kwargs and not handler_class._is_watching_close
-        self.quick_verbs = {name: verb for name, verb in self.verbs.items() if is_quick and is_simple(verb)}
+        self.is_plain = not plan.has_prepare and not self.is_encoded
+        self.quick_verbs = plan.quick_verbs if not self.is_encoded and not self.path_kwargs else {}
 
 
 def verbs_of(handler_class: type[RequestHandler]) -> dict[str, Verb]:
