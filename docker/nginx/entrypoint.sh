@@ -93,7 +93,10 @@ render() {
 refuse_taken() {
     host=${1%:*} port=${1##*:}
     case "$host" in "$port" | 0.0.0.0 | '*') host=127.0.0.1 ;; esac
-    ! curl --silent --max-time 1 --output /dev/null "telnet://$host:$port" < /dev/null || die "port $port is taken by another program; stop it or choose another NGINX_LISTEN"
+    code=0
+    curl --silent --max-time 1 --output /dev/null "http://$host:$port/" || code=$?
+    # 7: could not connect. Any answer, and silence too, means that somebody is there.
+    [ "$code" = 7 ] || die "port $port is taken by another program; stop it, or set NGINX_LISTEN to another address"
 }
 
 # As many open files as the engine allows, to a limit: asking for more would stop nginx, and the engine's own default varies.
