@@ -6,12 +6,20 @@ set -eu
 
 BASE_IMAGE=$(setting BASE_IMAGE debian:trixie-slim)
 
+is_packaged() { apt-cache show "$1" > /dev/null 2>&1; }
+
 install_packages() {
     command -v apt-get > /dev/null || die "$* is missing, and this system has no apt-get; install it by hand (docs.docker.com/engine/install) and try again"
     as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
 }
 
 is_daemon_up() { docker version --format '{{.Server.Version}}' > /dev/null 2>&1; }
+
+# The client is part of docker.io up to Debian 12, and a package of its own afterwards. The daemon needs iptables.
+install_engine() {
+    install_packages docker.io iptables
+    command -v docker > /dev/null || install_packages docker-cli
+}
 
 start_daemon() {
     if [ -d /run/systemd/system ]; then
@@ -62,14 +70,14 @@ fetch_plugins() {
 
 install_plugins() {
     for package in docker-compose-v2 docker-buildx; do # Ubuntu's names
-        if apt-cache show "$package" > /dev/null 2>&1; then install_packages "$package" || true; fi
+        if is_packaged "$package"; then install_packages "$package" || true; fi
     done
     { has_compose && has_buildx; } || fetch_plugins
     has_compose && has_buildx
 }
 
 if command -v docker > /dev/null; then say "engine: docker $(docker --version | sed 's/Docker version \([^,]*\).*/\1/')"; else
-    step "engine: installing docker from the distribution" install_packages docker.io docker-cli
+    step "engine: installing docker from the distribution" install_engine
 fi
 if ! is_daemon_up; then
     case "$(docker version 2>&1)" in

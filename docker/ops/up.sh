@@ -34,19 +34,37 @@ check_port() {
         die "port $(port_of "$listen") is taken by another program; stop that, or set NGINX_LISTEN to another address in .env"
 }
 
+# Compose waits for each service before it starts the next. What it does not say is why one did not get healthy.
+start_stack() {
+    compose up --detach --remove-orphans --quiet-pull && return 0
+    for container in $(compose ps --all --quiet); do
+        docker inspect --format '{{.State.Status}} {{.State.ExitCode}} {{with .State.Health}}{{.Status}}{{end}}' "$container" |
+            grep -Eq '^(exited [1-9]|restarting|.* unhealthy)' || continue
+        explain "$(docker inspect --format '{{index .Config.Labels "com.docker.compose.service"}}' "$container")" "$container"
+    done
+    return 1
+}
+
+# explain SERVICE CONTAINER: its last lines, and what its health check said last.
+explain() {
+    echo "--- $1 did not get healthy; its last lines:"
+    docker logs --tail 8 "$2" 2>&1
+    docker inspect --format '{{with .State.Health}}{{range .Log}}{{println .Output}}{{end}}{{end}}' "$2" | grep . | tail -n 1 || true
+}
+
 wait_healthy() {
-    left=600 # tenths of a second times two: two minutes
+    left=600
+    container=$(compose ps --all --quiet "$1")
     while [ "$left" -gt 0 ]; do
-        state=$(docker inspect --format '{{.State.Status}} {{.RestartCount}} {{with .State.Health}}{{.Status}}{{end}}' "$(compose ps -aq "$1")")
-        case "$state" in
-            *" healthy") return 0 ;;
-            restarting*) [ "$(echo "$state" | cut -d' ' -f2)" -lt 3 ] || break ;;
+        health=$(docker inspect --format '{{.State.Status}} {{.State.Health.Status}} {{.RestartCount}}' "$container")
+        case "$health" in
+            "running healthy"*) return 0 ;;
+            "restarting "*" "[3-9]*) left=0 ;; # it will not get better by itself
         esac
         sleep 0.2
         left=$((left - 1))
     done
-    compose logs --no-color --no-log-prefix --tail 15 "$1" >&2
-    echo "$1 does not get healthy; the lines above are its last"
+    explain "$1" "$container"
     return 1
 }
 
@@ -74,6 +92,6 @@ if [ -z "$(setting PIP_CONF "")" ]; then
     export PIP_CONF=./build/pip.conf
 fi
 step "images: building" compose build
-step "stack: starting" compose up --detach --remove-orphans --quiet-pull
+step "stack: starting" start_stack
 for service in db bus app nginx; do step "$service: waiting until healthy" wait_healthy "$service"; done
 print_summary
