@@ -4,7 +4,9 @@ Everything is counted before it is split, and every limit is a refusal: a millio
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, BinaryIO
 from urllib.parse import unquote_to_bytes
 
 from framework.errors import ProtocolError
@@ -19,6 +21,8 @@ class MultipartLimits:
 
     max_parts: int = 100
     max_part_head_bytes: int = 10_240
+    max_fields_bytes: int = 1_048_576
+    """All fields together, where files go to disk."""
 
 
 def parse_urlencoded(body: bytes, max_fields: int = MAX_FIELDS) -> dict[str, list[bytes]]:
@@ -150,6 +154,151 @@ def parse_part_head(head: bytes) -> PartHead:
 def _unescape_browser_quoting(value: str) -> str:
     """`value` with the quotes that browsers send as %22. %0D and %0A stay: line ends in names serve attackers only."""
     return value.replace("%22", '"')
+
+
+class StreamedFile(HTTPFile):
+    """An uploaded file that was written to disk while it arrived: `filename`, `content_type`, `file` (open, at its
+    start) and `size` in bytes. `body` reads all of it, for code that does not care.
+    """
+
+    def __missing__(self, name: str) -> Any:
+        if name != "body":
+            raise KeyError(name)
+        file: BinaryIO = self["file"]
+        file.seek(0)
+        content = file.read()
+        file.seek(0)
+        return content
+
+
+_PREAMBLE, _DELIMITER, _PART_HEAD, _CONTENT, _EPILOGUE = range(5)
+
+
+class MultipartStream:
+    """A multipart body read while it arrives: fields in memory, files wherever `open_file(head)` says.
+
+    Constant memory: of a file never more is held than the last piece fed and the length of a boundary.
+    """
+
+    def __init__(
+        self, boundary: bytes, open_file: Callable[[PartHead], BinaryIO], limits: MultipartLimits = MultipartLimits()
+    ) -> None:
+        self.arguments: dict[str, list[bytes]] = {}
+        self.files: dict[str, list[HTTPFile]] = {}
+        self._separator = b"\r\n--" + boundary
+        self._open_file = open_file
+        self._limits = limits
+        self._state = _PREAMBLE
+        self._data = b"\r\n"  # so that a delimiter without a preamble begins like any other
+        self._parts = 0
+        self._fields_bytes = 0
+        self._part: PartHead | None = None
+        self._content = bytearray()
+        self._file: StreamedFile | None = None
+
+    def feed(self, data: bytes) -> None:
+        """Take the next piece of the body.
+
+        Raises:
+            ProtocolError: 400, if the body is malformed or exceeds the limits.
+        """
+        self._data += data
+        while self._step():
+            pass
+
+    def close(self) -> None:
+        """The body is there: `arguments` and `files` are complete.
+
+        Raises:
+            ProtocolError: 400, if the closing boundary is missing.
+        """
+        if self._state != _EPILOGUE:
+            self.abort()
+            raise ProtocolError("multipart: expected a closing boundary")
+        for files in self.files.values():
+            for file in files:
+                file["file"].seek(0)
+
+    def abort(self) -> None:
+        """The body broke off: close the files."""
+        for files in self.files.values():
+            for file in files:
+                file["file"].close()
+        self.files = {}
+
+    def _step(self) -> bool:
+        """Whether there may be more to do with what is held."""
+        if self._state in (_PREAMBLE, _CONTENT):
+            return self._take_content()
+        if self._state == _DELIMITER:
+            return self._take_delimiter_end()
+        if self._state == _PART_HEAD:
+            return self._take_part_head()
+        self._data = b""  # RFC 2046 §5.1.1: an epilogue is ignored
+        return False
+
+    def _take_content(self) -> bool:
+        end = self._data.find(self._separator)
+        # Without the separator all but what may be its beginning is content.
+        keep = len(self._separator) - 1
+        content = self._data[:end] if end >= 0 else self._data[:-keep]
+        if self._state == _CONTENT:
+            self._write(content)
+        if end < 0:
+            self._data = self._data[-keep:]
+            return False
+        self._data = self._data[end + len(self._separator) :]
+        if self._part is not None:
+            if self._file is None:
+                self.arguments.setdefault(self._part.name, []).append(bytes(self._content))
+            self._part, self._file = None, None
+            self._content.clear()
+        self._state = _DELIMITER
+        return True
+
+    def _write(self, content: bytes) -> None:
+        if self._file is not None:
+            self._file["file"].write(content)
+            self._file["size"] += len(content)
+            return
+        self._fields_bytes += len(content)
+        if self._fields_bytes > self._limits.max_fields_bytes:
+            self.abort()
+            raise ProtocolError(f"multipart: expected at most {self._limits.max_fields_bytes} bytes in fields", 413)
+        self._content += content
+
+    def _take_delimiter_end(self) -> bool:
+        if len(self._data) < 2:
+            return False
+        ending = _DELIMITER_END(self._data)
+        if ending is None:
+            if len(self._data) < 128 and not self._data.lstrip(b" \t").strip(b"\r"):
+                return False
+            self.abort()
+            raise ProtocolError("multipart: expected CRLF or -- after the boundary")
+        self._data = self._data[ending.end() :]
+        self._state = _EPILOGUE if ending[1] else _PART_HEAD
+        return True
+
+    def _take_part_head(self) -> bool:
+        end = self._data.find(b"\r\n\r\n", 0, self._limits.max_part_head_bytes)
+        if end < 0:
+            if len(self._data) >= self._limits.max_part_head_bytes:
+                self.abort()
+                raise ProtocolError("multipart: expected an empty line after the headers of a part")
+            return False
+        self._parts += 1
+        if self._parts > self._limits.max_parts:
+            self.abort()
+            raise ProtocolError(f"multipart: expected at most {self._limits.max_parts} parts")
+        part = self._part = parse_part_head(self._data[:end])
+        if part.filename is not None:
+            file = self._open_file(part)
+            self._file = StreamedFile(filename=part.filename, content_type=part.content_type, file=file, size=0)
+            self.files.setdefault(part.name, []).append(self._file)
+        self._data = self._data[end + 4 :]
+        self._state = _CONTENT
+        return True
 
 
 _URLENCODED = "application/x-www-form-urlencoded"

@@ -77,13 +77,16 @@ valid_host = re.compile(_HOST).fullmatch
 """Matches the value of a Host field that may be believed (RFC 9110 §7.2, and what nginx asks beyond it)."""
 
 
+_MAX_EMPTY_LINES = 32
+
+
 class HeadReader:
     """Why `match_head` did not match: the head is not all there, or not valid. Remembers the lines it has seen.
 
     A head that arrives in small pieces costs one look per line that way, and not one match of all of it per piece.
     """
 
-    __slots__ = ("_fields", "_has_host", "_scanned", "max_fields", "max_head_bytes", "max_target_bytes")
+    __slots__ = ("_empty_lines", "_fields", "_has_host", "_scanned", "max_fields", "max_head_bytes", "max_target_bytes")
 
     def __init__(self, max_head_bytes: int, max_target_bytes: int, max_fields: int) -> None:
         self.max_head_bytes = max_head_bytes
@@ -92,6 +95,20 @@ class HeadReader:
         self._scanned = 0  # bytes from the start of the head whose lines were found valid
         self._fields = -1  # header lines seen; -1 while even the request line is missing
         self._has_host = False
+        self._empty_lines = 0
+
+    def skip_empty_lines(self, data: bytes, position: int) -> int:
+        """The position behind the empty lines at `position`: before a request line some are ignored (RFC 9112 §2.2).
+
+        Raises:
+            ProtocolError: 400, if there are more than any client has reason to send.
+        """
+        while self._scanned == 0 and data.startswith(b"\r\n", position):
+            position += 2
+            self._empty_lines += 1
+            if self._empty_lines > _MAX_EMPTY_LINES:
+                raise ProtocolError(f"head: expected at most {_MAX_EMPTY_LINES} empty lines before it")
+        return position
 
     def examine(self, data: bytes, start: int) -> bool:
         """Whether the head at `start` is complete; if not, it may still become valid with more bytes.
@@ -104,6 +121,8 @@ class HeadReader:
             newline = data.find(b"\n", line_start)
             end = len(data) if newline < 0 else newline + 1
             if self._fields < 0:
+                if data[line_start:] == b"\r":
+                    return False
                 _check_request_line(data[line_start:end], self.max_target_bytes)
             if end - start > self.max_head_bytes:
                 raise ProtocolError(f"head: expected at most {self.max_head_bytes} bytes", 431)

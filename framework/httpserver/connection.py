@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _new_request = HTTPRequest.__new__
 _SMALL_HEAD_BYTES = 1024
+# A client that pipelines thousands of requests shall not keep the loop from others (measured: 3 us for each).
+_STEPS_PER_TURN = 200
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -141,8 +143,11 @@ class Connection(Outgoing):
             return
         self._is_advancing = True
         try:
-            while self._take_body() if self._state == BODY else self._state <= HEAD and self._take_head():
-                pass
+            for _ in range(_STEPS_PER_TURN):
+                if not (self._take_body() if self._state == BODY else self._state <= HEAD and self._take_head()):
+                    break
+            else:
+                self._server.loop.call_soon(self.advance)
         except ProtocolError as error:
             self._refuse(error)
         finally:
@@ -181,11 +186,13 @@ class Connection(Outgoing):
             plain = match_plain_head(data, start)
             if plain is not None and self._take_plain_head(data, plain):
                 return self._state <= BODY
-        elif not self._head_reader.examine(data, start):
-            return False
+        else:
+            start = self._position = self._head_reader.skip_empty_lines(data, start)
+            if start == len(data) or not self._head_reader.examine(data, start):
+                return False
         match = match_head(data, start)
         if match is None:
-            return self._wait_for_head()
+            return self._look_closer()
         line, method, target, minor, host = match.groups()
         end = self._position = match.end()
         raw_head = data[start:end]
@@ -225,26 +232,16 @@ class Connection(Outgoing):
         self.keep_alive = server.keeps_alive and self._requests < server.limits.max_requests_per_connection
         return request
 
-    def _wait_for_head(self) -> bool:
-        data = self._input
-        position = self._position
-        if self._head_reader is None:
-            # RFC 9112 §2.2: empty lines before the request line are ignored.
-            while data.startswith(b"\r\n", position):
-                position += 2
-            if position != self._position:
-                self._position = position
-                return position < len(data)
-            if len(data) == position + 1 and data.endswith(b"\r"):
-                return False
-            limits = self._server.limits
-            self._head_reader = HeadReader(limits.max_head_bytes, limits.max_target_bytes, limits.max_header_fields)
-            if self._requests:  # the time for the first head runs since connecting
-                self._watch(limits.head_timeout_s)
-        if self._head_reader.examine(data, position):
+    def _look_closer(self) -> bool:
+        """As _take_head, after the pattern has not taken the head: it may not be all there."""
+        limits = self._server.limits
+        if self._head_reader is not None:
             # The pattern refuses this head though each of its lines is fine: better no guess.
             raise ProtocolError("head: malformed")
-        return False
+        self._head_reader = HeadReader(limits.max_head_bytes, limits.max_target_bytes, limits.max_header_fields)
+        if self._requests:  # the time for the first head runs since connecting
+            self._watch(limits.head_timeout_s)
+        return True
 
     def _check_sizes(self, head: bytes, target: bytes) -> None:
         self._head_reader = None

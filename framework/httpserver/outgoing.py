@@ -148,7 +148,8 @@ class Outgoing(asyncio.Protocol):
         fd = os.dup(self._transport.get_extra_info("socket").fileno())
         try:
             await send_file_to(fd, file.fileno(), offset, count, self._take_turn)
-        except BrokenPipeError as error:
+        except (BrokenPipeError, ConnectionResetError) as error:
+            self.abort()  # the transport itself may only see an end of input, which says less
             raise ConnectionResetError("the client closed the connection") from error
         finally:
             os.close(fd)

@@ -1,6 +1,10 @@
+import io
 import time
+import tracemalloc
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from framework import forms
 from framework.errors import ProtocolError
@@ -108,3 +112,104 @@ def test_body_by_content_type():
         arguments = {}
         forms.parse_body(content_type, body, arguments, {})
         assert arguments == expected
+
+
+def stream(body, cuts=(), **limits):
+    reader = forms.MultipartStream(b"B", lambda head: io.BytesIO(), forms.MultipartLimits(**limits))
+    previous = 0
+    for cut in [*sorted(cuts), len(body)]:
+        reader.feed(body[previous:cut])
+        previous = cut
+    reader.close()
+    files = {
+        name: [dict(filename=f.filename, content_type=f.content_type, body=f.body) for f in found]
+        for name, found in reader.files.items()
+    }
+    return reader.arguments, files
+
+
+UPLOAD = b"preamble\r\n" + multipart(
+    b'Content-Disposition: form-data; name="text"\r\n\r\nhello\r\n-\r\n--',
+    b'Content-Disposition: form-data; name="f"; filename="a"\r\n\r\n' + b"\r\n--\r\n-B\r\r\n" * 20,
+    b'Content-Disposition: form-data; name="f"; filename="empty"\r\nContent-Type: a/b\r\n\r\n',
+    b'Content-Disposition: form-data; name="last"\r\n\r\n1',
+)
+
+
+def test_stream_reads_what_the_parser_reads_wherever_it_is_cut():
+    expected = parse(UPLOAD)
+    assert stream(UPLOAD) == stream(UPLOAD, range(len(UPLOAD))) == expected
+    for cut in range(len(UPLOAD)):
+        assert stream(UPLOAD, [cut]) == expected
+
+
+pieces = st.sampled_from(
+    [b"--B", b"\r\n", b"--", b"B", b"\r", b"\n", b"x", b'Content-Disposition: form-data; name="a"', b" "]
+)
+
+
+@given(st.lists(pieces, max_size=30).map(b"".join), st.lists(st.integers(0, 400), max_size=5))
+def test_chunking_does_not_matter_to_any_body(body, cuts):
+    def verdict(*arguments):
+        try:
+            return stream(*arguments)
+        except ProtocolError:
+            return None
+
+    cuts = [cut for cut in cuts if cut < len(body)]
+    whole = verdict(body)
+    assert verdict(body, cuts) == whole == verdict(body, range(len(body)))
+    try:
+        parsed = parse(body)
+    except ProtocolError:
+        parsed = None
+    assert parsed == whole or b"--B" not in body[:3]
+
+
+@pytest.mark.parametrize(
+    "body, limits, status",
+    [
+        (UPLOAD, {"max_parts": 3}, 400),
+        (UPLOAD, {"max_fields_bytes": 5}, 413),
+        (UPLOAD, {"max_part_head_bytes": 40}, 400),
+        (UPLOAD[:-20], {}, 400),
+        (b"--Bx\r\n", {}, 400),
+        (b"", {}, 400),
+        (b"--B" + b" " * 500, {}, 400),
+    ],
+)
+def test_stream_refuses_and_closes_its_files(body, limits, status):
+    opened = []
+
+    def open_file(head):
+        opened.append(io.BytesIO())
+        return opened[-1]
+
+    reader = forms.MultipartStream(b"B", open_file, forms.MultipartLimits(**limits))
+    with pytest.raises(ProtocolError) as raised:
+        reader.feed(body)
+        reader.close()
+    assert raised.value.status == status
+    assert all(file.closed for file in opened)
+
+
+def test_stream_takes_constant_memory():
+    class Sink:
+        def write(self, content):
+            pass
+
+        def seek(self, position):
+            pass
+
+    reader = forms.MultipartStream(b"B", lambda head: Sink())
+    reader.feed(b'--B\r\nContent-Disposition: form-data; name="f"; filename="a"\r\n\r\n')
+    piece = b"\r\n--x" * 10_000
+    tracemalloc.start()
+    for _ in range(500):
+        reader.feed(piece)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    reader.feed(b"\r\n--B--")
+    reader.close()
+    assert reader.files["f"][0].size == 500 * len(piece)
+    assert peak < 5 * len(piece)

@@ -1,6 +1,5 @@
 """Static files come from nginx: exactly the bytes of a known hash for ever, otherwise today's, uncached."""
 
-
 import pytest
 from statics import hash_file, publish
 

@@ -1,5 +1,7 @@
 import asyncio
+import gc
 import logging
+import tracemalloc
 
 import pytest
 
@@ -248,3 +250,57 @@ def test_streamed_body_that_breaks_off(loop):
     connection.data_received(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nxx")
     assert application.events[2:] == [b"lost"] or application.events[2:] == ["lost"]
     assert transport.sent.startswith(b"HTTP/1.1 400 ")
+
+
+def test_no_reference_cycles(loop):
+    """Everything that a connection or request makes goes when it is done with, without the collector."""
+    servers = []
+
+    async def asynchronous(request):
+        await asyncio.sleep(0)
+        hello(request)
+
+    async def main():
+        for application in (hello, asynchronous, Streaming()):
+            connection, transport = connect(loop, application)
+            servers.append(connection._server)
+            for _ in range(50):
+                connection.data_received(GET)
+                connection.data_received(POST + b"12345")
+                for _ in range(4):
+                    await asyncio.sleep(0)
+            assert transport.sent.count(b"HTTP/1.1 200 OK") == 100
+            connection.data_received(b"nonsense\r\n\r\n")
+            transport.close()
+            transport.protocol = None
+            del connection, transport
+
+    # Modules and caches are loaded by then.
+    loop.run_until_complete(main())
+    gc.collect()
+    gc.disable()
+    try:
+        loop.run_until_complete(main())
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_memory_of_an_idle_connection(loop):
+    server = HTTPServer(hello, io_loop=loop)
+    transports = []
+    for _ in range(1000):
+        transports.append(MemoryTransport(None))
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    connections = []
+    for transport in transports:
+        connection = Connection(server)
+        connection.connection_made(transport)
+        transport.protocol = connection
+        connection.data_received(GET)
+        transport.sent = b""
+        connections.append(connection)
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (after - before) / 1000 < 1500

@@ -2,11 +2,14 @@ import asyncio
 import contextlib
 import os
 import socket
+import ssl
+import subprocess
 
 import pytest
 import uvloop
 
 from framework import netutil
+from framework.httpserver import HTTPServer
 from tests.support import rawhttp
 from tests.support.rawhttp import connected, hello, serving
 
@@ -240,3 +243,99 @@ def test_inherited_socket():
             assert (await client.ask(GET % 1))[0] == 200
 
     run(main)
+
+
+def make_certificate(directory, name):
+    """Paths of a new self-signed certificate and its key."""
+    paths = [str(directory / f"{name}.crt"), str(directory / f"{name}.key")]
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command = ["openssl", "req", "-x509", *key, "-days", "2", "-subj", "/CN=localhost", "-out", paths[0]]
+    subprocess.run([*command, "-keyout", paths[1]], check=True, capture_output=True)
+    return paths
+
+
+def test_tls_with_a_certificate_renewed_while_serving(tmp_path, caplog):
+    first, second = make_certificate(tmp_path, "first"), make_certificate(tmp_path, "second")
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    protocols = []
+
+    def application(request):
+        protocols.append((request.protocol, request.full_url(), request.get_ssl_certificate()))
+        hello(request)
+
+    async def served(port):
+        async with connected(port, ssl=context) as client:
+            assert (await client.ask(GET % 1))[0] == 200
+            return client.writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+
+    async def main():
+        async with serving(application, ssl_options={"certfile": first[0], "keyfile": first[1]}) as server:
+            old = await served(server.port)
+            with pytest.raises(OSError):
+                server.load_certificate(second[0], first[1])
+            assert await served(server.port) == old
+            server.load_certificate(*second)
+            assert await served(server.port) != old
+            async with connected(server.port) as plain:
+                plain.send(GET % 1)
+                await plain.receive_all()
+        with pytest.raises(ValueError):
+            HTTPServer(application).load_certificate(*second)
+
+    run(main)
+    assert set(protocols) == {("https", "https://h/1", None)}
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_send_file_over_tcp_and_tls(tmp_path):
+    content = bytes(range(256)) * 4000
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    certificate = make_certificate(tmp_path, "only")
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+
+    async def application(request):
+        with open(path, "rb") as file:
+            request.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(content) - 10))
+            await request.connection.send_file(file, 10, len(content) - 10)
+        request.finish()
+
+    async def main():
+        tls = {"ssl_options": {"certfile": certificate[0], "keyfile": certificate[1]}}
+        for options, client_options in [({}, {}), (tls, {"ssl": context})]:
+            async with serving(application, **options) as server, connected(server.port, **client_options) as client:
+                for _ in range(2):
+                    assert (await client.ask(GET % 1))[2] == content[10:]
+
+    run(main)
+
+
+def test_send_file_to_a_client_that_goes_away(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 20_000_000)
+    ends = []
+
+    async def application(request):
+        with open(path, "rb") as file:
+            try:
+                await request.connection.send_file(file, 0, 20_000_000)
+            except ConnectionResetError:
+                ends.append("gone")
+
+    async def main():
+        async with serving(application) as server:
+            async with connected(server.port) as client:
+                client.send(GET % 1)
+                await client.reader.readexactly(1000)
+                client.writer.transport.abort()
+            while server.connections:
+                await asyncio.sleep(0)
+            for _ in range(5):
+                await asyncio.sleep(0)
+
+    run(main)
+    assert ends == ["gone", "gone"]
