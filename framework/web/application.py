@@ -99,7 +99,7 @@ class Application:
         if route is None:
             route = self._find(request)
         verb = route.quick_verbs.get(request.method)
-        if verb is None or self.checks_xsrf:
+        if verb is None:
             handler = self._make_handler(route, request)
             if handler is not None:
                 execute(handler, route)
@@ -166,7 +166,7 @@ class Application:
             match = Match(FallbackHandler, {"fallback": match.target})
         plan = self._plans.get(match.target)
         if plan is None:
-            plan = self._plans[match.target] = Plan(match.target)
+            plan = self._plans[match.target] = Plan(match.target, self.checks_xsrf)
         route = Route(match, plan)
         key = request.host + request.path if self._hosts else request.path
         tables = [self._static_table, self._table, *(table for _, table in self._hosts)]

@@ -25,10 +25,10 @@ class Plan:
 
     __slots__ = ("has_prepare", "quick_verbs", "verbs")
 
-    def __init__(self, handler_class: type[RequestHandler]) -> None:
+    def __init__(self, handler_class: type[RequestHandler], checks_xsrf: bool) -> None:
         self.verbs = verbs_of(handler_class)
         self.has_prepare = handler_class.prepare is not RequestHandler.prepare
-        is_quick = not self.has_prepare and not handler_class._is_watching_close
+        is_quick = not (self.has_prepare or checks_xsrf or handler_class._is_watching_close)
         self.quick_verbs = {name: verb for name, verb in self.verbs.items() if is_quick and is_simple(verb)}
 
 

@@ -224,7 +224,6 @@ class Responder:
         if not (self._is_common and self._finish_common()):
             self._finish_general(b"".join(self._write_buffer))
         self._finished = True
-        self._write_buffer = []
         request, record = self.request, self.application.record
         if record is not None:
             seconds = perf_counter() - request.start_time
