@@ -1,9 +1,6 @@
-"""An application under test: without a socket, or with one.
+"""Requests and answers: without a socket, which is what most tests want, or with one, for what only a connection shows.
 
-    Client(application).fetch("/")                     no socket, no server: a request in, its answer out
-    async with serving(application) as port: …         a server on a free port of this machine
-
-The first is what most tests want; it keeps cookies as a browser does. The second is for what only a connection shows.
+`Client` keeps cookies as a browser does. Answers are checked as a strict client would.
 """
 
 import asyncio
@@ -16,8 +13,11 @@ from urllib.parse import urlencode
 from framework.cookies import parse_cookies
 from framework.errors import FrameworkError
 from framework.escape import json_decode
+from framework.httpserver import HTTPServer
 from framework.httputil import HTTPHeaders, parse_response_start_line
+from framework.netutil import bind_sockets
 from framework.request import HTTPRequest
+from framework.web.errors import HTTPError
 
 type Application = Callable[[HTTPRequest], Any]
 
@@ -39,6 +39,27 @@ class Response:
     def json(self) -> Any:
         """The value that the body stands for."""
         return json_decode(self.body)
+
+    # The names that httpclient gives these.
+
+    @property
+    def code(self) -> int:
+        """The status."""
+        return self.status
+
+    @property
+    def error(self) -> HTTPError | None:
+        """What rethrow() raises."""
+        return HTTPError(self.status, reason=self.reason) if self.status >= 400 else None
+
+    def rethrow(self) -> None:
+        """Nothing, for a status under 400.
+
+        Raises:
+            HTTPError: for any other.
+        """
+        if self.error is not None:
+            raise self.error
 
     def __repr__(self) -> str:
         return f"Response({self.status} {self.reason}, {len(self.body)} bytes)"
@@ -222,9 +243,6 @@ class Client:
 @asynccontextmanager
 async def serving(application: Application, **options: Any) -> AsyncIterator[int]:
     """The port of a server of this application on 127.0.0.1; the keywords are HTTPServer's."""
-    from framework.httpserver import HTTPServer
-    from framework.netutil import bind_sockets
-
     sockets = bind_sockets(0, "127.0.0.1")
     server = HTTPServer(application, **options)
     server.add_sockets(sockets)
@@ -233,3 +251,27 @@ async def serving(application: Application, **options: Any) -> AsyncIterator[int
     finally:
         server.stop()
         await server.close_all_connections()
+
+
+async def exchange(
+    port: int,
+    path: str,
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+    body: bytes | str | None = None,
+) -> Response:
+    """The answer of a server on 127.0.0.1 to one request, after which the connection ends."""
+    content = body.encode() if isinstance(body, str) else body or b""
+    sent = HTTPHeaders({"Host": f"127.0.0.1:{port}", "Connection": "close"})
+    if content or body is not None:
+        sent["Content-Length"] = str(len(content))
+        sent["Content-Type"] = "application/x-www-form-urlencoded"
+    sent.update(headers or {})
+    head = f"{method} {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in sent.get_all()) + "\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(head.encode() + content)
+        return parse_response(await reader.read(), method == "HEAD")
+    finally:
+        writer.close()
+        await writer.wait_closed()

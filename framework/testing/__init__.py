@@ -1,0 +1,40 @@
+"""An application under test: without a socket, or with one; and the test cases of the seed.
+
+    Client(application).fetch("/")                     no socket, no server: a request in, its answer out
+    async with serving(application) as port: …         a server on a free port of this machine
+    class MyTest(AsyncHTTPTestCase): …                 unittest's way: get_app(), self.fetch("/")
+
+The rooms: `client` (the first two), `cases` (the third, and what belongs to it).
+"""
+
+from framework.testing.cases import (
+    AsyncHTTPTestCase,
+    AsyncTestCase,
+    ExpectLog,
+    LogTrapTestCase,
+    bind_unused_port,
+    gen_test,
+    get_async_test_timeout,
+    get_unused_port,
+    main,
+)
+from framework.testing.client import Client, MemoryConnection, Response, call, exchange, parse_response, serving
+
+__all__ = [
+    "AsyncHTTPTestCase",
+    "AsyncTestCase",
+    "Client",
+    "ExpectLog",
+    "LogTrapTestCase",
+    "MemoryConnection",
+    "Response",
+    "bind_unused_port",
+    "call",
+    "exchange",
+    "gen_test",
+    "get_async_test_timeout",
+    "get_unused_port",
+    "main",
+    "parse_response",
+    "serving",
+]
