@@ -1,0 +1,112 @@
+"""What is new, for every page that waits: one read of the database for all of them, however many wait.
+
+A page says the last number it saw. What it has missed comes from the database or from the tail kept here; if there is
+nothing, it waits to be woken by the bus. A wake-up that gets lost costs at most LOOK_EVERY_S: then this looks by
+itself.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from typing import Any
+
+from app.feed import MAX_EVENTS, Feed
+from framework.bus import Bus
+from framework.database import DatabaseError, DatabaseUnavailable
+
+CHANNEL = "feed"
+LOOK_EVERY_S = 5.0
+TAIL = 1000
+
+logger = logging.getLogger("framework.application")
+
+
+class Updates:
+    """The tail of the events, kept up to date, and those who wait for the next one."""
+
+    def __init__(self, feed: Feed, bus: Bus) -> None:
+        self._feed = feed
+        self._bus = bus
+        self._tail: deque[dict[str, Any]] = deque(maxlen=TAIL)
+        self._latest = 0
+        self._news = asyncio.Event()
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._is_closed = False
+
+    @property
+    def waiting(self) -> int:
+        """How many pages wait."""
+        return len(self._waiting)
+
+    def start(self) -> None:
+        """Follow the bus until `close`."""
+        self._bus.add(CHANNEL, self._news.set)
+        self._task = asyncio.get_running_loop().create_task(self._follow())
+
+    async def close(self) -> None:
+        """Answer everyone who waits, and stop."""
+        self._is_closed = True
+        self.wake_all()
+        self._bus.remove(CHANNEL, self._news.set)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def announce(self) -> None:
+        """Something was written: wake up everyone, on every frontend."""
+        self._bus.publish(CHANNEL)
+
+    async def after(self, sequence: int, timeout_s: float) -> list[dict[str, Any]]:
+        """The events behind that number; waits for the first one, and gives none if timeout_s passes before.
+
+        Raises:
+            DatabaseUnavailable: if the database has to be asked and is away.
+        """
+        events = await self._known_after(sequence)
+        if events or timeout_s <= 0 or self._is_closed:
+            return events
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await future
+        except TimeoutError:
+            return []
+        finally:
+            self._waiting.discard(future)
+        return await self._known_after(sequence)
+
+    def wake_all(self) -> None:
+        """Let everyone who waits look: something is new, or they had better ask another frontend."""
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
+
+    async def _known_after(self, sequence: int) -> list[dict[str, Any]]:
+        if sequence == self._latest and self._tail:
+            return []
+        if self._tail and self._tail[0]["seq"] <= sequence + 1:
+            return [event for event in self._tail if event["seq"] > sequence][:MAX_EVENTS]
+        return await self._feed.events_after(sequence)
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                await self._read_new()
+            except (DatabaseUnavailable, DatabaseError) as error:
+                logger.warning("updates: %s", error)
+            try:
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
+            self._news.clear()
+
+    async def _read_new(self) -> None:
+        if not self._latest:
+            self._latest = max(await self._feed.last_sequence() - TAIL // 2, 0)
+        while events := await self._feed.events_after(self._latest):
+            self._tail.extend(events)
+            self._latest = events[-1]["seq"]
+            self.wake_all()
