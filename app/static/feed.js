@@ -76,6 +76,7 @@ function showComment(article, comment) {
   const item = document.createElement("li");
   item.id = `comment-${comment.id}`;
   item.className = "fresh";
+  item.dir = "auto";
   const author = document.createElement("strong");
   author.dir = "auto";
   author.textContent = comment.author;
