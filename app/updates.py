@@ -28,7 +28,7 @@ class Updates:
         self._feed = feed
         self._bus = bus
         self._tail: deque[dict[str, Any]] = deque(maxlen=TAIL)
-        self._latest = 0
+        self._latest: int | None = None  # of the tail; None before the first look
         self._news = asyncio.Event()
         self._waiting: set[asyncio.Future[None]] = set()
         self._task: asyncio.Task[None] | None = None
@@ -84,7 +84,9 @@ class Updates:
                 future.set_result(None)
 
     async def _known_after(self, sequence: int) -> list[dict[str, Any]]:
-        if sequence == self._latest and self._tail:
+        if self._latest is not None and sequence >= self._latest:
+            if sequence > self._latest:
+                self._news.set()  # the page has been served by a frontend that knows more
             return []
         if self._tail and self._tail[0]["seq"] <= sequence + 1:
             return [event for event in self._tail if event["seq"] > sequence][:MAX_EVENTS]
@@ -104,9 +106,11 @@ class Updates:
             self._news.clear()
 
     async def _read_new(self) -> None:
-        if not self._latest:
-            self._latest = max(await self._feed.last_sequence() - TAIL // 2, 0)
-        while events := await self._feed.events_after(self._latest):
+        latest = self._latest
+        if latest is None:
+            latest = max(await self._feed.last_sequence() - TAIL // 2, 0)
+        while events := await self._feed.events_after(latest):
             self._tail.extend(events)
-            self._latest = events[-1]["seq"]
+            latest = self._latest = events[-1]["seq"]
             self.wake_all()
+        self._latest = latest

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import valkey
 from tests.support.mysql import Server
 
 
@@ -15,5 +16,15 @@ def mysql_server() -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="mysql") as folder:
         server = Server(Path(folder))
         server.install()
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[valkey.Server]:
+    """A private Valkey."""
+    with tempfile.TemporaryDirectory(prefix="valkey") as folder:
+        server = valkey.Server(Path(folder))
+        server.start()
         yield server
         server.stop()

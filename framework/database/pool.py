@@ -193,7 +193,7 @@ class Pool:
         except BaseException as error:
             if future.done() and not future.cancelled():
                 self._release(future.result())  # the turn came in the same instant
-            else:
+            elif future in self._waiting:
                 self._waiting.remove(future)
             if isinstance(error, TimeoutError):
                 busy = f"all {self.size} connections were busy for {self.acquire_timeout_s} s"
