@@ -13,30 +13,30 @@ from tests.support.mysql import Server
 @pytest.fixture
 def db(mysql_server: Server) -> Iterator[Connection]:
     connection = Connection(mysql_server.socket, "test", "test", "secret")
-    connection.execute("DROP TABLE IF EXISTS entries")
+    connection.execute("DROP TABLE IF EXISTS articles")
     connection.execute(
-        "CREATE TABLE entries (id INT PRIMARY KEY AUTO_INCREMENT, title VARCHAR(50) UNIQUE, made DATETIME)"
+        "CREATE TABLE articles (id INT PRIMARY KEY AUTO_INCREMENT, title VARCHAR(50) UNIQUE, made DATETIME)"
     )
     yield connection
     connection.close()
 
 
 def test_item_128_query_get_execute(db: Connection) -> None:
-    first = db.execute("INSERT INTO entries (title) VALUES (%s)", "ünïcode 🌍")
-    assert db.execute_lastrowid("INSERT INTO entries (title) VALUES (%(title)s)", title="named") == first + 1
-    assert [row.title for row in db.query("SELECT * FROM entries ORDER BY id")] == ["ünïcode 🌍", "named"]
-    row = db.get("SELECT * FROM entries WHERE id = %s", first)
+    first = db.execute("INSERT INTO articles (title) VALUES (%s)", "ünïcode 🌍")
+    assert db.execute_lastrowid("INSERT INTO articles (title) VALUES (%(title)s)", title="named") == first + 1
+    assert [row.title for row in db.query("SELECT * FROM articles ORDER BY id")] == ["ünïcode 🌍", "named"]
+    row = db.get("SELECT * FROM articles WHERE id = %s", first)
     assert row is not None and (row.title, row["id"], row.made) == ("ünïcode 🌍", first, None)
-    assert db.get("SELECT * FROM entries WHERE id = 0") is None
+    assert db.get("SELECT * FROM articles WHERE id = 0") is None
     with pytest.raises(ValueError, match="got 2"):
-        db.get("SELECT * FROM entries")
-    assert db.execute_rowcount("UPDATE entries SET title = title") == 2
+        db.get("SELECT * FROM articles")
+    assert db.execute_rowcount("UPDATE articles SET title = title") == 2
 
 
 def test_item_128_executemany_and_iter(db: Connection) -> None:
-    db.executemany("INSERT INTO entries (title) VALUES (%s)", [(f"t{n}",) for n in range(500)])
-    assert sum(1 for _ in db.iter("SELECT * FROM entries")) == 500
-    assert db.get("SELECT COUNT(*) AS n FROM entries") == {"n": 500}
+    db.executemany("INSERT INTO articles (title) VALUES (%s)", [(f"t{n}",) for n in range(500)])
+    assert sum(1 for _ in db.iter("SELECT * FROM articles")) == 500
+    assert db.get("SELECT COUNT(*) AS n FROM articles") == {"n": 500}
 
 
 def test_row_names_the_missing_column() -> None:
@@ -48,13 +48,13 @@ def test_times_are_utc_and_truncation_is_an_error(db: Connection) -> None:
     row = db.get("SELECT UTC_TIMESTAMP() = NOW() AS same, %s AS at", datetime.datetime(2011, 2, 28))
     assert row is not None and row.same == 1
     with pytest.raises(DatabaseError, match="Data too long"):
-        db.execute("INSERT INTO entries (title) VALUES (%s)", "x" * 51)
+        db.execute("INSERT INTO articles (title) VALUES (%s)", "x" * 51)
 
 
 def test_errors_are_truthful(db: Connection) -> None:
-    db.execute("INSERT INTO entries (title) VALUES ('once')")
+    db.execute("INSERT INTO articles (title) VALUES ('once')")
     with pytest.raises(IntegrityError):
-        db.execute("INSERT INTO entries (title) VALUES ('once')")
+        db.execute("INSERT INTO articles (title) VALUES ('once')")
     with pytest.raises(DatabaseError, match="syntax"):
         db.query("SELEC 1")
 
@@ -63,7 +63,7 @@ def test_errors_are_truthful(db: Connection) -> None:
     "payload",
     [
         "' OR '1'='1",
-        "'; DROP TABLE entries; -- ",
+        "'; DROP TABLE articles; -- ",
         "\\' OR 1=1 #",
         "\x00'\x1a",
         "%s %(x)s",
@@ -72,9 +72,9 @@ def test_errors_are_truthful(db: Connection) -> None:
     ],
 )
 def test_values_never_become_sql(db: Connection, payload: str) -> None:
-    db.execute("INSERT INTO entries (title) VALUES (%s)", payload)
-    assert [row.title for row in db.query("SELECT title FROM entries WHERE title = %s", payload)] == [payload]
-    assert db.query("SELECT title FROM entries WHERE title = %s", payload + "x") == []
+    db.execute("INSERT INTO articles (title) VALUES (%s)", payload)
+    assert [row.title for row in db.query("SELECT title FROM articles WHERE title = %s", payload)] == [payload]
+    assert db.query("SELECT title FROM articles WHERE title = %s", payload + "x") == []
 
 
 def test_lost_connection_heals_outside_of_a_transaction(db: Connection, mysql_server: Server) -> None:
