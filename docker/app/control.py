@@ -9,9 +9,7 @@ import os
 import socket
 import struct
 from pathlib import Path
-from xmlrpc.client import ServerProxy
-
-from supervisor.xmlrpc import SupervisorTransport
+from typing import Any
 
 CONTROL_DIR = Path(os.environ.get("CONTROL_DIR", "/run/control"))
 
@@ -66,7 +64,12 @@ def slot_socket(slot: int) -> Path:
     return CONTROL_DIR / f"{slot}.sock"
 
 
-def supervisor() -> ServerProxy:
+def supervisor() -> Any:
     """supervisord's XML-RPC interface; connects when first used."""
+    # Imported here: it takes a tenth of a second, and the health check, which is run again and again, does not use it.
+    from xmlrpc.client import ServerProxy
+
+    from supervisor.xmlrpc import SupervisorTransport
+
     transport = SupervisorTransport(None, None, f"unix://{CONTROL_DIR}/supervisor.sock")
     return ServerProxy("http://supervisor", transport=transport)

@@ -20,6 +20,7 @@ init() {
 migrate() {
     file_setting DB_PASSWORD
     [ -d app/migrations ] || { log "no app/migrations, nothing to do"; return 0; }
+    python /opt/appliance/wait_for_database.py
     exec python -m framework.database.migrate app/migrations
 }
 

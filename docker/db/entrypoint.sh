@@ -24,7 +24,7 @@ validate() {
     [ "$free" -ge "${DISK_MIN_MB:-64}" ] || die "$store has only $free MB free, less than DISK_MIN_MB=${DISK_MIN_MB:-64}; free some space"
 }
 
-# The statements that make the database ours; the last one is the row that health.sh looks for.
+# The statements that make the database ours; the last one is the row that `healthy` looks for.
 first_sql() {
     password=$(cat "$password_file")
     case "$password" in

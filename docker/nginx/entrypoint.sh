@@ -28,6 +28,9 @@ validate() {
 count_slots() {
     case "${SLOTS:-auto}" in
         auto)
+            # Written in the first instants of the app container, which is started before this one.
+            left=300
+            until [ -s "$frontends/slots" ] || [ "$left" -le 0 ] || [ "${1:-serve}" = render ]; do sleep 0.1; left=$((left - 1)); done
             [ -s "$frontends/slots" ] || die "$frontends/slots is missing; the app container writes it: start that first"
             slots=$(cat "$frontends/slots")
             ;;
@@ -107,7 +110,7 @@ count_files() {
 }
 
 validate
-count_slots
+count_slots "${1:-serve}"
 count_files
 [ "${1:-serve}" = render ] || refuse_taken "$NGINX_LISTEN"
 render
