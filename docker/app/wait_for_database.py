@@ -1,7 +1,7 @@
 """Come back once the database lets us in, so that migrations run when they can and not earlier.
 
-A first start makes its data directory before it listens anywhere (docker/db/entrypoint.sh): who is let in finds all of it.
-Waiting here, and not by a health check that the engine repeats for ever: one costs a tenth of a second of a core, each time.
+A first start makes its data directory before it listens anywhere (docker/db/entrypoint.sh): who is let in finds all of
+it. Waiting here, and not by a health check that the engine repeats for ever: each costs a tenth of a second of a core.
 """
 
 import os
