@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # Targets come from strangers: what is remembered of them has an end.
 _MAX_ROUTES_KEPT = 1024
 _MAX_KEY_LENGTH = 256
+_SOCKET_OPTIONS = ("family", "backlog", "flags", "reuse_port", "defer_accept_s")
 
 
 class ConfigurationError(FrameworkError):
@@ -265,11 +266,15 @@ class Application:
                 self.ui_methods[name] = found
 
     def listen(self, port: int, address: str = "", **kwargs: Any) -> "HTTPServer":
-        """Serve this application on a port; the keywords are HTTPServer's. The loop is for you to start."""
+        """Serve this application on a port; the loop is for you to start.
+
+        The keywords are those of netutil.bind_sockets (family, backlog, reuse_port, …) and of HTTPServer.
+        """
         from framework.httpserver import HTTPServer
 
+        options = {name: kwargs.pop(name) for name in _SOCKET_OPTIONS if name in kwargs}
         server = HTTPServer(self, **kwargs)
-        server.listen(port, address)
+        server.listen(port, address, **options)
         return server
 
 

@@ -130,10 +130,11 @@ class RequestHandler(Rendering):
             app_log.error("%s: a reason with control characters is not sent: %r", self._summary(), reason)
             reason = None
         self.set_status(status_code, reason)
-        try:
-            self.write_error(status_code, **kwargs)
-        except Exception:
-            app_log.exception("%s: write_error() failed", self._summary())
+        if status_code not in (204, 304):
+            try:
+                self.write_error(status_code, **kwargs)
+            except Exception:
+                app_log.exception("%s: write_error() failed", self._summary())
         if not self._finished:
             self.finish()
 

@@ -10,6 +10,7 @@ from framework.escape import utf8, xhtml_escape
 
 if TYPE_CHECKING:
     from framework.web.handler import RequestHandler
+    from framework.web.rendering import UI
 
 
 class UIModule:
@@ -18,7 +19,11 @@ class UIModule:
     def __init__(self, handler: "RequestHandler") -> None:
         self.handler = handler
         self.request = handler.request
-        self.ui = handler.ui
+
+    @property
+    def ui(self) -> "UI":
+        """The handler's."""
+        return self.handler.ui
 
     @property
     def current_user(self) -> Any:

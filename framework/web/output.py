@@ -23,6 +23,7 @@ from framework.web.transforms import OutputTransform
 
 if TYPE_CHECKING:
     from framework.web.application import Application
+    from framework.web.rendering import UI
 
 _HTML = "text/html; charset=UTF-8"
 _JSON = "application/json; charset=UTF-8"
@@ -83,6 +84,7 @@ class Responder:
     # Until something is set that the common head does not have.
     _is_common = True
     _is_initializing = False
+    _ui: "UI | None" = None
     _is_chunked = False
     _body_left: int | None = None
 
@@ -230,6 +232,9 @@ class Responder:
             record(self._status_code, request.method, request.uri, request.remote_ip, seconds)
         else:
             self.application.log_request(self)
+        if self._ui is not None:
+            # It knows the handler and the handler knows it: neither should wait for the collector.
+            self._ui = None
         if self._has_on_finish:
             self.on_finish()
         return DONE

@@ -33,7 +33,6 @@ class UI:
 class Rendering(Users):
     """What a handler makes pages with."""
 
-    _ui: UI | None = None
     _locale: Locale | None = None
 
     @property

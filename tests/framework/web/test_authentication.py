@@ -1,4 +1,9 @@
+import asyncio
+from urllib.parse import urlencode, urlsplit
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import framework.escape
 import framework.web
@@ -196,3 +201,22 @@ def test_get_next_url_is_a_page_of_ours(given, target):
 )
 def test_local_path_has_one_slash_in_front(path, local):
     assert local_path(path) == local
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(st.text(), st.from_regex(r"[/\\]{0,3}(http:|https:|//)?[a-z./\\@:?#\t ]*", fullmatch=True)))
+def test_no_next_url_leaves_the_site(given_url):
+    class Handler(RequestHandler):
+        def get(self):
+            pass
+
+    client = Client(Application([]), host="example.com")
+
+    async def scenario():
+        request = client.make_request("/?" + urlencode({"next": given_url.encode(errors="replace")}))
+        return Handler(client.application, request).get_next_url()
+
+    target = asyncio.run(scenario())
+    # As a browser reads it: backslashes are slashes, blanks and line ends in front are nothing.
+    seen = urlsplit(target.replace("\\", "/").strip())
+    assert target.startswith("/") and not seen.netloc and not seen.scheme

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from framework.web.conditional import RangeNotSatisfiable, content_etag, etag_matches, parse_range
 
@@ -66,3 +68,30 @@ def test_range_behind_the_end_is_refused(header, size):
 def test_endless_digits_cost_nothing():
     with pytest.raises(RangeNotSatisfiable):
         parse_range("bytes=" + "9" * 4000 + "-", 10)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.text(), st.from_regex(r"bytes=[0-9, -]{0,30}", fullmatch=True)), st.integers(0, 1000))
+def test_any_range_is_within_the_file_or_refused(header, size):
+    try:
+        found = parse_range(header, size)
+    except RangeNotSatisfiable:
+        return
+    if found is not None:
+        assert 0 <= found.start < found.end <= size
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=200), st.binary(max_size=50))
+def test_any_if_none_match_is_read(header, body):
+    etag = content_etag(body)
+    etag_matches(header, etag)
+    assert etag_matches(b"W/" + etag + b', "x"', etag)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(min_size=1, max_size=100), st.data())
+def test_changed_bytes_have_another_etag(body, data):
+    at = data.draw(st.integers(0, len(body) - 1))
+    changed = body[:at] + bytes([body[at] ^ data.draw(st.integers(1, 255))]) + body[at + 1 :]
+    assert content_etag(body) != content_etag(changed)

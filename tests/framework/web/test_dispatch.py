@@ -4,8 +4,9 @@ import weakref
 
 import pytest
 
+from framework.template import DictLoader
 from framework.testing import Client, call
-from framework.web import Application, HTTPError, RequestHandler, asynchronous
+from framework.web import Application, HTTPError, RequestHandler, UIModule, asynchronous
 from framework.web.dispatch import verbs_of
 
 
@@ -149,7 +150,12 @@ def test_cancelled_request_cuts_the_connection():
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
+class Quiet(UIModule):
+    def render(self):
+        return "<hr>"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH"])
 def test_finished_request_leaves_no_cycle(method):
     """Handlers go when their request ends, not when the collector comes by."""
     seen = []
@@ -165,10 +171,18 @@ def test_finished_request_leaves_no_cycle(method):
         def put(self):
             self.set_header("X-Y", "z")
 
+        def delete(self):
+            raise HTTPError(403)
+
+        def patch(self):
+            self.render("page.html")
+
         def on_finish(self):
             seen.append(weakref.ref(self))
 
-    browser = client(Handler)
+    browser = client(
+        Handler, template_loader=DictLoader({"page.html": "{{ modules.Quiet() }}"}), ui_modules={"Quiet": Quiet}
+    )
     gc.collect()
     gc.disable()
     try:

@@ -495,6 +495,17 @@ def test_coroutines_may_be_any_of_the_steps(waits):
     assert browser.fetch("/", "PUT").status == 409
 
 
+@pytest.mark.parametrize("status", [204, 304])
+def test_error_that_has_no_body_is_no_page(status, caplog):
+    class Handler(RequestHandler):
+        def get(self):
+            raise HTTPError(status)
+
+    response = client(("/", Handler)).fetch("/")
+    assert (response.status, response.body) == (status, b"")
+    assert "dropped" not in caplog.text
+
+
 def test_options_says_what_there_is_after_prepare():
     class Handler(RequestHandler):
         def prepare(self):
