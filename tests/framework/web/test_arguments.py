@@ -15,7 +15,7 @@ def answer(path, call, method="GET", **kwargs):
     return response.json()["found"] if response.status == 200 else response.status
 
 
-def test_item_16_get_argument_reads_query_and_body_text_stripped_last_wins():
+def test_item_016_get_argument_reads_query_and_body_text_stripped_last_wins():
     assert answer("/?a=1", lambda self: self.get_argument("a")) == "1"
     assert answer("/", lambda self: self.get_argument("a"), "POST", body={"a": "1"}) == "1"
     assert answer("/?a=1&a=2", lambda self: self.get_argument("a")) == "2"
@@ -25,14 +25,14 @@ def test_item_16_get_argument_reads_query_and_body_text_stripped_last_wins():
     assert answer("/?a=%C3%A9", lambda self: self.get_argument("a")) == "é"
 
 
-def test_item_17_missing_argument_is_400_or_its_default():
+def test_item_017_missing_argument_is_400_or_its_default():
     assert answer("/", lambda self: self.get_argument("a")) == 400
     assert answer("/", lambda self: self.get_argument("a", "d")) == "d"
     assert answer("/", lambda self: self.get_argument("a", None)) is None
     assert answer("/?a=%FF", lambda self: self.get_argument("a")) == 400
 
 
-def test_item_18_get_arguments_gives_all():
+def test_item_018_get_arguments_gives_all():
     assert answer("/?a=1&b=2&a=3", lambda self: self.get_arguments("a"), "POST", body={"a": "4"}) == ["1", "3", "4"]
     assert answer("/", lambda self: self.get_arguments("a")) == []
 
