@@ -111,7 +111,8 @@ def _take_part(
     files: dict[str, list[HTTPFile]],
     limits: MultipartLimits,
 ) -> None:
-    head_end = body.find(b"\r\n\r\n", start, min(end, start + limits.max_part_head_bytes))
+    # The separator's CRLF may be that of the empty line: a part without content (RFC 2046 §5.1.1, body-part).
+    head_end = body.find(b"\r\n\r\n", start, min(end + 2, start + limits.max_part_head_bytes))
     if head_end < 0:
         raise ProtocolError("multipart: expected an empty line after the headers of a part")
     part = parse_part_head(body[start:head_end])
@@ -171,7 +172,7 @@ class StreamedFile(HTTPFile):
         return content
 
 
-_PREAMBLE, _DELIMITER, _PART_HEAD, _CONTENT, _EPILOGUE = range(5)
+_PREAMBLE, _DELIMITER, _PART_HEAD, _CONTENT_BEGIN, _CONTENT, _EPILOGUE = range(6)
 
 
 class MultipartStream:
@@ -234,6 +235,8 @@ class MultipartStream:
             return self._take_delimiter_end()
         if self._state == _PART_HEAD:
             return self._take_part_head()
+        if self._state == _CONTENT_BEGIN:
+            return self._begin_content()
         self._data = b""  # RFC 2046 §5.1.1: an epilogue is ignored
         return False
 
@@ -287,6 +290,9 @@ class MultipartStream:
                 self.abort()
                 raise ProtocolError("multipart: expected an empty line after the headers of a part")
             return False
+        if self._data.find(self._separator, 0, end + 2) >= 0:
+            self.abort()
+            raise ProtocolError("multipart: expected no boundary among the headers of a part")
         self._parts += 1
         if self._parts > self._limits.max_parts:
             self.abort()
@@ -296,7 +302,16 @@ class MultipartStream:
             file = self._open_file(part)
             self._file = StreamedFile(filename=part.filename, content_type=part.content_type, file=file, size=0)
             self.files.setdefault(part.name, []).append(self._file)
-        self._data = self._data[end + 4 :]
+        self._data = self._data[end + 2 :]
+        self._state = _CONTENT_BEGIN
+        return True
+
+    def _begin_content(self) -> bool:
+        # As in _take_part: this CRLF may be the separator's.
+        if len(self._data) < len(self._separator) and self._separator.startswith(self._data):
+            return False
+        if not self._data.startswith(self._separator):
+            self._data = self._data[2:]
         self._state = _CONTENT
         return True
 

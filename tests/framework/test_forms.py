@@ -132,6 +132,7 @@ UPLOAD = b"preamble\r\n" + multipart(
     b'Content-Disposition: form-data; name="text"\r\n\r\nhello\r\n-\r\n--',
     b'Content-Disposition: form-data; name="f"; filename="a"\r\n\r\n' + b"\r\n--\r\n-B\r\r\n" * 20,
     b'Content-Disposition: form-data; name="f"; filename="empty"\r\nContent-Type: a/b\r\n\r\n',
+    b'Content-Disposition: form-data; name="no-content"\r\n',
     b'Content-Disposition: form-data; name="last"\r\n\r\n1',
 )
 

@@ -5,58 +5,24 @@ requests must reach the application ("accept"), and which status other than 400,
 ("reject"). No request after a refused one may ever be seen.
 """
 
-import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
-from framework.httpserver import Connection, HTTPServer
-from tests.support.memory import MemoryTransport
+from tests.support.judge import Judge
 
 HERE = Path(__file__).parent
 EXPECTED = json.loads((HERE / "expected.json").read_text())
 ACCEPT = sorted((HERE / "accept").glob("*.http"))
 REJECT = sorted((HERE / "reject").glob("*.http"))
-LIMITS = {"max_body_bytes": 1 << 20}
-
-
-class Judge:
-    """Feeds bytes to connections of one server and notes what the application saw."""
-
-    def __init__(self):
-        self.loop = asyncio.new_event_loop()
-        self.seen = []
-        self.server = HTTPServer(self.answer, io_loop=self.loop, **LIMITS)
-
-    def answer(self, request):
-        self.seen.append([request.method, request.uri, request.body.decode("latin-1")])
-        end = b"" if request.connection.keep_alive else b"Connection: close\r\n"
-        request.connection.answer(b"HTTP/1.1 200 OK\r\n%bContent-Length: 0\r\n\r\n" % end)
-
-    def verdict(self, pieces):
-        """Requests seen, status of the refusal or None, and whether the connection waits for more of a request."""
-        self.seen = []
-        connection = Connection(self.server)
-        transport = MemoryTransport(connection)
-        connection.connection_made(transport)
-        for piece in pieces:
-            if transport.is_closed:
-                break
-            connection.data_received(piece)
-        statuses = [int(line[9:12]) for line in transport.sent.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
-        refusals = [status for status in statuses if status >= 400]
-        assert statuses.count(200) == len(self.seen) and refusals in ([], statuses[-1:])
-        is_waiting = bool(connection._input) or connection._incoming is not None
-        transport.close()
-        return self.seen, refusals[0] if refusals else None, is_waiting
 
 
 @pytest.fixture(scope="module")
 def judge():
-    judge = Judge()
+    judge = Judge(max_body_bytes=1 << 20)
     yield judge
-    judge.loop.close()
+    judge.close()
 
 
 def cuts(data):

@@ -1,0 +1,63 @@
+"""Properties of any request, and of the patterns that read its head."""
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from framework import http1
+from framework.errors import ProtocolError
+from tests.support.judge import Judge
+
+LINES = st.sampled_from(
+    [
+        *(b"Host: h\r\n", b"host:h:80 \r\n", b"Host: a..b\r\n", b"Hos: t\r\n", b"Hostess: x\r\n", b"Host : h\r\n"),
+        *(b"Connection: keep-alive\r\n", b"Connection: close\r\n", b"connection: TE\r\n", b"Connectio: n\r\n"),
+        *(b"Content-Length: 3\r\n", b"content-length: 0\r\n", b"Transfer-Encoding: chunked\r\n", b"TE: trailers\r\n"),
+        *(b"Expect: 100-continue\r\n", b"Upgrade: x\r\n", b"Upgrade-Insecure-Requests: 1\r\n", b"User-Agent: x\r\n"),
+        *(b"Cookie: a=b\r\n", b"Accept: */*\r\n", b"X: \xff\t\r\n", b"X:\r\n", b": x\r\n", b" fold\r\n", b"X: \0\r\n"),
+        *(b"X: a\rb\r\n", b"X: a\n", b"\r\n", b"\n", b"\r"),
+    ]
+)
+START = st.sampled_from(
+    [b"GET / HTTP/1.1\r\n", b"POST /a?b HTTP/1.1\r\n", b"GET / HTTP/1.0\r\n", b"get / HTTP/1.1\r\n"]
+)
+BODY = st.sampled_from([b"", b"abc", b"3\r\nabc\r\n0\r\n\r\n", b"0\r\nA: b\r\n\r\n", b"\r\n", b"x\r\n"])
+HEADS = st.tuples(START, st.lists(LINES, max_size=8).map(b"".join)).map(b"".join)
+REQUESTS = st.lists(st.tuples(HEADS, st.just(b"\r\n"), BODY).map(b"".join), min_size=1, max_size=3).map(b"".join)
+
+
+@pytest.fixture(scope="module")
+def judge():
+    judge = Judge()
+    yield judge
+    judge.close()
+
+
+@settings(deadline=None, max_examples=200)
+@given(REQUESTS, st.lists(st.integers(0, 500), max_size=6))
+def test_chunking_does_not_matter(judge, data, cuts):
+    cuts = sorted(cut for cut in cuts if cut < len(data))
+    pieces = [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
+    assert judge.verdict(pieces) == judge.verdict([data])
+
+
+def is_valid_line_by_line(head):
+    """What the pattern must say, found out without it."""
+    try:
+        return http1.HeadReader(65536, 8192, 100).examine(head, 0)
+    except ProtocolError:
+        return False
+
+
+@settings(deadline=None, max_examples=500)
+@given(HEADS)
+@example(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: TE\r\nTE: trailers\r\n\r\n")
+def test_pattern_agrees_with_the_lines(head):
+    head += b"\r\n"
+    match = http1.match_head(head)
+    assert (match is not None) == is_valid_line_by_line(head)
+    plain = http1.match_plain_head(head)
+    if plain is not None and match is not None:
+        assert match[0] == plain[0] and match[1] == plain[1] and match[5] == plain[2]
+        framing = http1.Framing(plain[0], 1)
+        assert not (framing.close or framing.is_chunked or framing.content_length or framing.expects_continue)

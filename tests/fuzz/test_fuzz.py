@@ -1,0 +1,10 @@
+"""A second of each fuzz target, so that the targets stay runnable; the long runs are commands (see each target)."""
+
+import pytest
+
+from tests.fuzz import http1, multipart
+
+
+@pytest.mark.parametrize("target", [http1, multipart], ids=lambda target: target.__name__)
+def test_fuzz_for_a_second(target):
+    assert target.run(seconds=1) > 0
