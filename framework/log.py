@@ -13,7 +13,7 @@ import logging
 import logging.handlers
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as _quote
 from typing import TextIO
@@ -26,6 +26,8 @@ app_log = logging.getLogger("framework.application")
 gen_log = logging.getLogger("framework.general")
 
 _COLORS = {logging.DEBUG: "34", logging.INFO: "32", logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "35"}
+# Half of PIPE_BUF: a request's target may hold characters of two bytes.
+_PIECE_CHARS = 2048
 # What every record has; the rest came in by `extra` and belongs into the JSON.
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
@@ -170,13 +172,31 @@ class AccessLog:
             return
         format_line = _format_json if self._form == "json" else _format_human
         try:
-            self._write("".join([format_line(*line) for line in lines]))
+            for piece in _join_pieces([format_line(*line) for line in lines]):
+                self._write(piece)
         except OSError:
             self.dropped += len(lines)
 
     def close(self) -> None:
         self.flush()
         atexit.unregister(self.flush)
+
+
+def _join_pieces(lines: list[str]) -> Iterator[str]:
+    """The lines in as few pieces as a pipe takes whole each.
+
+    Several frontends write to one pipe. A write of up to PIPE_BUF (4096) bytes arrives whole; a longer one is cut by
+    other processes' lines whenever the pipe is full (seen: one line of 300, at 13,000 requests a second).
+    """
+    piece: list[str] = []
+    size = 0
+    for line in lines:
+        if piece and size + len(line) > _PIECE_CHARS:
+            yield "".join(piece)
+            piece, size = [], 0
+        piece.append(line)
+        size += len(line)
+    yield "".join(piece)
 
 
 def _format_human(

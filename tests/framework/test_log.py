@@ -117,6 +117,18 @@ def test_access_log_as_json_flushes_a_full_batch() -> None:
     assert (facts[0]["uri"], facts[0]["request_id"], facts[1]["status"]) == ('/"quoted"', "r1", 404)
 
 
+def test_access_log_writes_pieces_that_a_pipe_takes_whole() -> None:
+    written: list[str] = []
+    access = log.AccessLog(written.append, lambda flush: None, form="json")
+    for number in range(100):
+        access.record(200, "GET", f"/{number}", "127.0.0.1", 0.5)
+    access.close()
+    assert max(map(len, written)) <= 2048
+    assert all(piece.endswith("\n") for piece in written)
+    uris = [json.loads(line)["uri"] for line in "".join(written).splitlines()]
+    assert uris == [f"/{number}" for number in range(100)]
+
+
 def test_access_log_drops_and_counts_when_the_disk_is_full() -> None:
     def write(text: str) -> None:
         raise OSError(errno.ENOSPC, "full")
