@@ -139,7 +139,7 @@ class AccessLog:
     counted in `dropped`: serving goes on.
     """
 
-    __slots__ = ("_form", "_lines", "_schedule", "_write", "dropped", "max_batch")
+    __slots__ = ("_lines", "_schedule", "_write", "dropped", "form", "max_batch")
 
     def __init__(
         self,
@@ -150,7 +150,7 @@ class AccessLog:
     ) -> None:
         self._write = write
         self._schedule = schedule
-        self._form = form
+        self.form = form
         self._lines: list[tuple[float, int, str, str, str, float, str]] = []
         self.max_batch = max_batch
         self.dropped = 0
@@ -170,7 +170,7 @@ class AccessLog:
         lines, self._lines = self._lines, []
         if not lines:
             return
-        format_line = _format_json if self._form == "json" else _format_human
+        format_line = _format_json if self.form == "json" else _format_human
         try:
             for piece in _join_pieces([format_line(*line) for line in lines]):
                 self._write(piece)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # Targets come from strangers: what is remembered of them has an end.
 _MAX_ROUTES_KEPT = 1024
 _MAX_KEY_LENGTH = 256
+_search_request_id = re.compile(rb"\nX-Request-ID:[ \t]*([A-Za-z0-9_.-]{1,64})\r", re.IGNORECASE).search
 _SOCKET_OPTIONS = ("family", "backlog", "flags", "reuse_port", "defer_accept_s")
 
 
@@ -54,7 +55,8 @@ class Application:
         self.running: set[Task[None]] = set()
         self._is_wsgi = wsgi
         self._access_log: AccessLog | None = None
-        self.record: Callable[[int, str, str, str, float], None] | None = None
+        self.record: Callable[[int, str, str, str, float, str], None] | None = None
+        self.find_request_id: Callable[[bytes], re.Match[bytes] | None] | None = None
         self.transforms: list[Callable[[HTTPRequest], OutputTransform]] = list(map(as_transform, transforms or ()))
         if transforms is None and (settings.get("compress_response") or settings.get("gzip")):
             self.transforms.append(
@@ -182,7 +184,10 @@ class Application:
 
     @property
     def access_log(self) -> AccessLog | None:
-        """Lines in batches; the runner sets it. Without it each line goes through the logger `framework.access`."""
+        """Lines in batches; the runner sets it. Without it each line goes through the logger `framework.access`.
+
+        Lines of JSON hold the X-Request-ID that nginx gave the request, which finds it in nginx's log.
+        """
         return self._access_log
 
     @access_log.setter
@@ -190,6 +195,7 @@ class Application:
         self._access_log = access_log
         is_ours = type(self).log_request is Application.log_request and "log_function" not in self.settings
         self.record = access_log.record if access_log is not None and is_ours else None
+        self.find_request_id = _search_request_id if access_log is not None and access_log.form == "json" else None
 
     def log_request(self, handler: Responder) -> None:
         """Hook: write the access log's line for an answer; the setting `log_function` takes its place."""

@@ -226,12 +226,19 @@ class Responder:
         if not (self._is_common and self._finish_common()):
             self._finish_general(b"".join(self._write_buffer))
         self._finished = True
-        request, record = self.request, self.application.record
-        if record is not None:
-            seconds = perf_counter() - request.start_time
-            record(self._status_code, request.method, request.uri, request.remote_ip, seconds)
+        request, application = self.request, self.application
+        if application.record is not None:
+            request_id = application.find_request_id(request.raw_head) if application.find_request_id else None
+            application.record(
+                self._status_code,
+                request.method,
+                request.uri,
+                request.remote_ip,
+                perf_counter() - request.start_time,
+                request_id[1].decode() if request_id else "",
+            )
         else:
-            self.application.log_request(self)
+            application.log_request(self)
         if self._ui is not None:
             # It knows the handler and the handler knows it: neither should wait for the collector.
             self._ui = None

@@ -1,3 +1,4 @@
+import json
 import logging
 
 import pytest
@@ -144,6 +145,16 @@ def test_access_log_in_batches_takes_the_loggers_place(caplog):
     application.access_log.close()
     assert [line.split("] ")[1].split(" (")[0] for line in lines[0].splitlines()] == ["200 GET /", "404 GET /nowhere"]
     assert not caplog.records
+
+
+def test_json_access_log_holds_the_request_id():
+    lines = []
+    application = Application([("/", A)])
+    application.access_log = AccessLog(lines.append, lambda flush: None, "json")
+    for sent in ({"X-Request-ID": "abc-123"}, {"x-request-id": 'x"y'}, {}):
+        fetch(application, "/", headers=sent)
+    application.access_log.close()
+    assert [json.loads(line).get("request_id") for line in lines[0].splitlines()] == ["abc-123", None, None]
 
 
 def test_log_function_takes_the_logs_place():
