@@ -18,7 +18,6 @@ Nothing here raises on what a client sent: a value is good or it is None.
 """
 
 import binascii
-import hashlib
 import hmac
 import time
 from base64 import b64decode, b64encode
@@ -137,11 +136,11 @@ def _verifying_keys(secret: Secrets, key_version: int) -> list[bytes]:
 
 
 def _sign_v2(key: bytes, signed: bytes) -> bytes:
-    return hmac.new(key, signed, hashlib.sha256).hexdigest().encode()
+    return hmac.digest(key, signed, "sha256").hex().encode()
 
 
 def _sign_v1(key: bytes, name: str, payload: bytes, stamp: bytes) -> bytes:
-    return hmac.new(key, name.encode() + payload + stamp, hashlib.sha1).hexdigest().encode()
+    return hmac.digest(key, name.encode() + payload + stamp, "sha1").hex().encode()
 
 
 def _digits(raw: bytes) -> int | None:

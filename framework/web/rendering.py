@@ -4,6 +4,7 @@ import datetime
 import os
 import sys
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from framework import escape, locale
@@ -58,7 +59,9 @@ class Rendering(Users):
 
         Its names are those of get_template_namespace, all UI methods and modules, and `kwargs`.
         """
-        path = self.get_template_path() or _folder_of_caller()
+        path = self.get_template_path() or (
+            "" if "template_loader" in self.application.settings else _folder_of_caller()
+        )
         template = self.application.template_loader(path, self._handler()).load(template_name)
         return template.generate(**{**self.get_template_namespace(), **kwargs})
 
@@ -127,7 +130,7 @@ class Rendering(Users):
     def get_browser_locale(self, default: str = "en_US") -> Locale:
         """The closest locale to what Accept-Language asks for, by its q-values; the default without one."""
         header = self.request.find_header(b"accept-language")
-        wanted = locale.parse_accept_language(header.decode("latin-1")) if header else []
+        wanted = _parse_accept_language(header) if header else []
         return locale.get(*wanted) if wanted else locale.get(default)
 
     # ---- addresses
@@ -166,6 +169,12 @@ class Rendering(Users):
     def _asset_url(self, path: str) -> str:
         is_absolute = path.startswith(("/", "http:", "https:"))
         return path if is_absolute else self.static_url(path)
+
+
+@lru_cache(maxsize=256)
+def _parse_accept_language(header: bytes) -> list[str]:
+    # Browsers of one kind and country all send the same; taking it apart costs as much as a small page.
+    return locale.parse_accept_language(header.decode("latin-1"))
 
 
 def _folder_of_caller() -> str:
