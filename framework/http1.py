@@ -49,7 +49,7 @@ _START_LINE = rb"((" + _METHOD + rb") (" + _TARGET + rb") " + _VERSION + rb")\r\
 match_head = re.compile(_START_LINE + _LINES + rb"(?:" + _HOST_LINE + _LINES + rb")?\r\n").match
 """Matches one whole valid head at a position. Groups: start line, method, target, minor version, Host or None."""
 
-# What most heads are: Host comes first, and no field says anything new about framing or the connection.
+# What most heads are: no field says anything new about framing or the connection.
 _NOT_FRAMING = rb"(?!(?:" + _FRAMING + rb"|" + _any_case("host") + rb"):)"
 _PLAIN_LINES = (
     (rb"(?:" + _LINE + rb"|")
@@ -57,7 +57,9 @@ _PLAIN_LINES = (
     + (rb"[Uu](?:ser-[Aa]gent|pgrade-[Ii]nsecure-[Rr]equests):" + _FIELD_VALUE + rb"\r\n|")
     + (_NOT_FRAMING + rb"[" + _TCHAR + rb"]++:" + _FIELD_VALUE + rb"\r\n)*+")
 )
-_PLAIN_HEAD = re.compile(rb"([!-~ \x80-\xff]++)\r\n[Hh]ost: ([!-~]++)\r\n" + _PLAIN_LINES + rb"\r\n")
+# Mostly Host comes first, and the lines before it need no try; wrk puts it anywhere.
+_PLAIN_HOST = rb"(?:(?![Hh]ost:)" + _PLAIN_LINES + rb")?+[Hh]ost: ([!-~]++)\r\n"
+_PLAIN_HEAD = re.compile(rb"([!-~ \x80-\xff]++)\r\n" + _PLAIN_HOST + _PLAIN_LINES + rb"\r\n")
 
 match_plain_head = _PLAIN_HEAD.match
 """Matches a head whose start line and Host, its groups, are not checked: for those that were valid before. All its

@@ -183,7 +183,8 @@ class Connection(Outgoing):
         if start == len(data) or self._is_writing_paused or not server.is_taking_requests:
             return False
         if self._head_reader is None:
-            plain = match_plain_head(data, start)
+            # At the start of the input data_received has tried already.
+            plain = match_plain_head(data, start) if start else None
             if plain is not None and self._take_plain_head(data, plain):
                 return self._state <= BODY
         else:
@@ -284,7 +285,6 @@ class Connection(Outgoing):
         if framing.expects_continue and self._position == len(self._input) and not self._has_written:
             self._flush()
             self._send(_CONTINUE)
-        self._watch(incoming.timeout_s)
 
     def _offer_body(self, incoming: IncomingBody) -> None:
         """Ask the application whether it wants the body while it arrives."""
@@ -327,7 +327,7 @@ class Connection(Outgoing):
             asyncio.ensure_future(waiting).add_done_callback(self._receiver_is_ready)
             return False
         if not incoming.is_done:
-            self.deadline = clock.now + incoming.timeout_s
+            self._watch(incoming.timeout_s)
             return False
         self._complete_body(incoming)
         return self._state <= BODY
