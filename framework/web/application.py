@@ -103,9 +103,7 @@ class Application:
             route = self._find(request)
         verb = route.quick_verbs.get(request.method)
         if verb is None:
-            handler = self._make_handler(route, request)
-            if handler is not None:
-                execute(handler, route)
+            execute(self._make_handler(route, request), route)
             return
         # Nothing stands between this request and its verb, and nothing comes after it: no hook, check or callback.
         handler = None
@@ -127,16 +125,18 @@ class Application:
         route = self._routes.get(request.host + request.path if self._hosts else request.path) or self._find(request)
         if not route.handler_class._streams_body:
             return None
-        handler = self._make_handler(route, request)
-        return StreamedBody(handler, route) if handler is not None else None
+        # An early answer leaves the rest of the body where the next request would stand: close after it.
+        is_kept, request.connection.keep_alive = request.connection.keep_alive, False
+        return StreamedBody(self._make_handler(route, request), route, is_kept)
 
-    def _make_handler(self, route: Route, request: HTTPRequest) -> RequestHandler | None:
-        """A new handler for the request; None if it could not be made, which has been answered then."""
+    def _make_handler(self, route: Route, request: HTTPRequest) -> RequestHandler:
+        """A new handler for the request; if it could not be made, one that has said so already."""
         try:
             return route.handler_class(self, request, **route.kwargs)
         except Exception as error:
-            RequestHandler(self, request).handle_exception(error)
-            return None
+            handler = RequestHandler(self, request)
+            handler.handle_exception(error)
+            return handler
 
     def find_handler(self, request: HTTPRequest) -> Match:
         """What answers this request: the first rule that fits, or the one for requests that none fits."""

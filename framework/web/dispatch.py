@@ -71,6 +71,8 @@ def is_simple(verb: Verb) -> bool:
 
 def execute(handler: RequestHandler, route: Route) -> None:
     """Run the request to its end, or to where it waits."""
+    if handler._finished:
+        return
     # Whatever is asked of the loop from here on knows whose error its error is.
     token = exception_handler.set(handler.handle_exception)
     try:
@@ -155,15 +157,11 @@ def start(handler: RequestHandler, coroutine: Coroutine[Any, Any, None]) -> None
 async def _after_prepare(handler: RequestHandler, waiting: Awaitable[Any], route: Route) -> None:
     try:
         await waiting
-        if handler._finished:
-            return
-        if handler._is_watching_close:
-            handler.request.connection.set_close_callback(handler.on_connection_close)
-        result = route.verbs[handler.request.method](handler, *handler.path_args, **handler.path_kwargs)
-        if result is not None:
-            await result
-        if handler._auto_finish and not handler._finished:
-            handler.finish()
+        if handler._is_watching_close and handler.request.connection.closed:
+            # It would never be told, and a verb that waits for others would wait for ever.
+            handler._finished = True
+        if not handler._finished:
+            call_verb(handler, route)
     except Exception as error:
         handler.handle_exception(error)
     except BaseException:

@@ -34,7 +34,7 @@ def common_head(key: str) -> bytes:
         head = b"HTTP/1.1 200 OK\r\nServer: %b\r\nDate: %b\r\nContent-Type: %b\r\nContent-Length: " % (
             SERVER.encode(),
             clock.http_date,
-            key.encode(),
+            encode_head(key),
         )
         if len(_prebuilt) < _MAX_PREBUILT:
             _prebuilt[key] = head
@@ -50,7 +50,12 @@ def format_head(status_code: int, reason: str | None, headers: Iterable[tuple[st
     """Status line, headers and the empty line. Values are checked where they are set, not here."""
     lines = [f"HTTP/1.1 {status_code} {reason_phrase(status_code, reason)}"]
     lines += [f"{name}: {value}" for name, value in headers]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+    return encode_head("\r\n".join(lines) + "\r\n\r\n")
+
+
+def encode_head(text: str) -> bytes:
+    """The text as UTF-8; what was given as bytes that are none comes out as those bytes."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def connection_line(is_kept: bool, http_version: str) -> str:

@@ -18,7 +18,7 @@ from framework.httputil import HTTPHeaders, format_timestamp
 from framework.log import gen_log
 from framework.request import HTTPRequest
 from framework.web.conditional import content_etag, etag_matches, has_if_none_match
-from framework.web.heads import SERVER, common_head, connection_line, format_head, is_unsafe
+from framework.web.heads import SERVER, common_head, connection_line, encode_head, format_head, is_unsafe
 from framework.web.transforms import OutputTransform
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _HTML = "text/html; charset=UTF-8"
 _JSON = "application/json; charset=UTF-8"
-
 
 # What decides on framing, caching or the connection: with one of these set, the answer is not the common one.
 _STRUCTURAL = frozenset(
@@ -280,7 +279,7 @@ class Responder:
     def _extra_lines(self) -> bytes:
         lines = [f"{name}: {text}\r\n" for name, text in (self._extra or {}).values()]
         lines += [f"Set-Cookie: {cookie}\r\n" for cookie in (self._new_cookies or {}).values()]
-        return "".join(lines).encode()
+        return encode_head("".join(lines))
 
     # ---- the general way
 
@@ -298,7 +297,7 @@ class Responder:
         """Whether the client already has what the ETag header names."""
         etag = self._header_map().get("ETag", "")
         wanted = self.request.find_header(b"if-none-match")
-        return bool(etag) and wanted is not None and etag_matches(wanted, etag.encode("latin-1"))
+        return bool(etag) and wanted is not None and etag_matches(wanted, encode_head(etag))
 
     def _finish_general(self, body: bytes) -> None:
         if not self._headers_written and self._status_code == 200 and self.request.method in ("GET", "HEAD"):
@@ -369,6 +368,9 @@ class Responder:
         """Say how the body ends: by length, by chunks, or (HTTP/1.0) by closing."""
         request = self.request
         is_head = request.method == "HEAD"
+        if "Transfer-Encoding" in headers:
+            # Ours to say: with a length beside it, two readers would see two ends (RFC 9112 §6.1).
+            del headers["Transfer-Encoding"]
         if "Content-Length" in headers:
             self._body_left = None if is_head else int(headers["Content-Length"])
         elif is_finishing:
@@ -435,7 +437,7 @@ def _header_text(value: str | bytes | int | datetime) -> str:
         TypeError: it is none of these types.
     """
     if isinstance(value, bytes):
-        text = value.decode("latin-1")
+        text = value.decode("utf-8", "surrogateescape")
     elif isinstance(value, str):
         text = value
     elif isinstance(value, int):

@@ -23,15 +23,13 @@ def stream_request_body[H: RequestHandler](handler_class: type[H]) -> type[H]:
 class StreamedBody:
     """Carries the pieces of one request's body to its handler, in order, one at a time."""
 
-    def __init__(self, handler: RequestHandler, route: Route) -> None:
+    def __init__(self, handler: RequestHandler, route: Route, is_kept: bool) -> None:
         self._handler = handler
         self._route = route
-        connection = handler.request.connection
-        # Should prepare() answer at once, the rest of the body stands where the next request would: close after it.
-        self._was_kept = connection.keep_alive
-        connection.keep_alive = False
+        self._is_kept = is_kept
         self._preparing: asyncio.Task[None] | None = None
-        self._run(self._prepare)
+        if not handler._finished:
+            self._run(self._prepare)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """Hand a piece to the handler; nothing more is read before the result is done."""
@@ -47,7 +45,7 @@ class StreamedBody:
         if self._preparing is not None and not self._preparing.done():
             self._preparing.add_done_callback(lambda _: self.body_complete())
             return
-        self._handler.request.connection.keep_alive = self._was_kept
+        self._handler.request.connection.keep_alive = self._is_kept
         if not self._handler._finished:
             self._run(lambda: call_verb(self._handler, self._route))
 

@@ -96,6 +96,41 @@ def test_item_106_on_connection_close_tells_that_the_client_left():
     assert left == ["/"]
 
 
+def test_client_that_left_during_prepare_meets_no_verb():
+    class Handler(RequestHandler):
+        async def prepare(self):
+            await asyncio.sleep(0)
+            self.request.connection.leave()
+
+        def get(self):
+            raise AssertionError("the verb was called")
+
+        def on_connection_close(self):
+            pass
+
+    async def scenario():
+        browser = client(Handler)
+        request = browser.make_request("/")
+        browser.application(request)
+        while browser.application.running:
+            await asyncio.sleep(0)
+        return bytes(request.connection.out)
+
+    assert asyncio.run(scenario()) == b""
+
+
+def test_verb_after_an_asynchronous_prepare_may_return_anything(caplog):
+    class Handler(RequestHandler):
+        async def prepare(self):
+            await asyncio.sleep(0)
+
+        def get(self):
+            return "text"
+
+    assert client(Handler).fetch("/").status == 200
+    assert "the str that the verb returned is dropped" in caplog.text
+
+
 def test_verb_that_returns_a_value_is_told_so(caplog):
     class Handler(RequestHandler):
         def get(self):

@@ -103,6 +103,8 @@ def test_header_values_of_several_types():
     def verb(self):
         self.set_header("X-Int", 5)
         self.set_header("X-Bytes", b"x")
+        self.set_header("X-Latin", b"\xe9")
+        self.set_header("X-Text", "é")
         self.set_header("X-Date", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
         self.set_header("X-Twice", "a")
         self.set_header("x-twice", "b")
@@ -113,6 +115,7 @@ def test_header_values_of_several_types():
 
     headers = client(verb).fetch("/").headers
     assert (headers["X-Int"], headers["X-Bytes"], headers["X-Twice"]) == ("5", "x", "b")
+    assert (headers["X-Latin"], headers["X-Text"]) == ("\xe9", "\xc3\xa9")
     assert headers["X-Date"] == "Fri, 02 Jan 2026 03:04:05 GMT"
     assert headers.get_list("X-Many") == ["1", "2"]
     assert "Server" not in headers
@@ -334,3 +337,12 @@ def test_streamed_answer_is_compressed_as_it_goes():
     response = client(verb, compress_response=True).fetch("/", headers={"Accept-Encoding": "gzip"})
     assert response.headers["Content-Encoding"] == "gzip"
     assert gzip.decompress(response.body) == b"x" * 3000
+
+
+def test_transfer_encoding_is_not_the_applications_to_say():
+    def verb(self):
+        self.set_header("Transfer-Encoding", "chunked")
+        self.write("x")
+
+    headers = client(verb).fetch("/").headers
+    assert "Transfer-Encoding" not in headers and headers["Content-Length"] == "1"

@@ -70,6 +70,17 @@ def test_early_answer_ends_the_connection(query, status):
     assert response.headers["Connection"] == "close"
 
 
+def test_handler_that_cannot_be_made_is_answered_once():
+    @stream_request_body
+    class Broken(RequestHandler):
+        def initialize(self):
+            raise HTTPError(503)
+
+    response = Client(Application([("/", Broken)])).fetch("/", "POST", body=BODY)
+    assert response.status == 503
+    assert response.headers["Connection"] == "close"
+
+
 def test_method_without_verb_is_405_before_the_body():
     assert browser().fetch("/upload/a", "PUT", body=BODY).status == 405
 
