@@ -1,0 +1,76 @@
+"""The stack as a visitor meets it."""
+
+import asyncio
+import json
+import uuid
+
+from tests.appliance.conftest import get, sign_in
+from tests.support.compose import Stack
+from tests.support.load import Client
+
+
+def _slots_seen(stack: Stack, count: int = 40) -> set[str]:
+    return {json.loads(get(stack, "/test/slot").body)["slot"] for _ in range(count)}
+
+
+def test_every_slot_serves(stack: Stack) -> None:
+    assert _slots_seen(stack) == {"0", "1"}
+
+
+def test_page_and_its_static_files(stack: Stack) -> None:
+    page = get(stack, "/")
+    assert page.status == 200 and page.headers["content-type"].startswith("text/html")
+    target = page.body.decode().partition('rel="stylesheet" href="')[2].partition('"')[0]
+    style = get(stack, target)
+    assert style.status == 200 and "immutable" in style.headers["cache-control"]
+    assert style.headers["content-type"].startswith("text/css")
+    unknown = get(stack, target.partition("?")[0] + "?v=0000000000")
+    assert unknown.body == style.body and "immutable" not in unknown.headers["cache-control"]
+
+
+def test_client_can_not_say_who_it_is(stack: Stack) -> None:
+    forged = {
+        "X-Real-IP": "192.0.2.1",
+        "X-Forwarded-For": "192.0.2.2",
+        "X-Scheme": "https",
+        "X-Forwarded-Proto": "https",
+        "X-Request-ID": "forged id",
+    }
+    seen = json.loads(get(stack, "/test/echo", forged).body)
+    assert (seen["remote_ip"], seen["protocol"]) == ("127.0.0.1", "http")
+    values = " ".join(seen["headers"].values())
+    assert not [value for value in forged.values() if value in values], seen
+
+
+def test_entry_posted_on_one_frontend_is_seen_on_another_at_once(stack: Stack) -> None:
+    async def scenario() -> None:
+        writer = Client("127.0.0.1", stack.port)
+        await sign_in(writer)
+        since = int(stack.sql("SELECT value FROM sequences WHERE name = 'events'")[0][0])
+        readers = [Client("127.0.0.1", stack.port, timeout_s=30) for _ in range(8)]  # on both frontends
+        waiting = [asyncio.create_task(reader.request("GET", f"/updates?since={since}")) for reader in readers]
+        await asyncio.sleep(0.3)
+        assert not any(task.done() for task in waiting)
+        text = f"hello {uuid.uuid4()}"
+        body = json.dumps({"text": text, "client_id": str(uuid.uuid4())}).encode()
+        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        headers["X-XSRFToken"] = writer.cookies["_xsrf"]
+        assert (await writer.request("POST", "/entries", headers, body)).status == 201
+        for reply in await asyncio.wait_for(asyncio.gather(*waiting), 2):
+            assert [event["entry"]["text"] for event in json.loads(reply.body)["events"]] == [text]
+        for client in (writer, *readers):
+            client.close()
+
+    asyncio.run(scenario())
+
+
+def test_start_again_keeps_the_data_and_the_secrets(stack: Stack) -> None:
+    def facts() -> tuple[str, list[list[str]]]:
+        secret = stack.run("app", "sha256sum", "/run/secrets-app/cookie_secret")
+        return secret, stack.sql("SELECT COUNT(*) FROM users")
+
+    before = facts()
+    stack.compose("down", "--timeout", "20")
+    stack.start()
+    assert facts() == before
+    assert _slots_seen(stack) == {"0", "1"}
