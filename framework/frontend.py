@@ -240,6 +240,7 @@ def main(arguments: list[str]) -> int:
 
 
 async def _serve(options: OptionParser) -> None:
+    os.environ["SLOT"] = str(options.slot)  # the application may want to know, however it was given
     await Frontend(load_application(options.app), options).run()
 
 

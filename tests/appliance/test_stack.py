@@ -9,8 +9,23 @@ from tests.support.compose import Stack
 from tests.support.load import Client
 
 
-def _slots_seen(stack: Stack, count: int = 40) -> set[str]:
-    return {json.loads(get(stack, "/test/slot").body)["slot"] for _ in range(count)}
+def _slots_seen(stack: Stack) -> set[str]:
+    """The slots that answer when each has something to do."""
+
+    async def ask(target: str) -> bytes:
+        client = Client("127.0.0.1", stack.port)
+        try:
+            return (await client.request("GET", target)).body
+        finally:
+            client.close()
+
+    async def scenario() -> set[str]:
+        busy = [asyncio.create_task(ask("/test/block?ms=20")) for _ in range(20)]
+        bodies = await asyncio.gather(*(ask("/test/slot") for _ in range(20)))
+        await asyncio.gather(*busy)
+        return {json.loads(body)["slot"] for body in bodies}
+
+    return asyncio.run(scenario())
 
 
 def test_every_slot_serves(stack: Stack) -> None:
