@@ -124,7 +124,7 @@ class UpdatesHandler(Page):
     async def get(self) -> None:
         since = _parse_id(self.get_argument("since"))
         wait_s = 0.0 if slots.is_releasing() else LONGEST_WAIT_S
-        forget = slots.on_release(self.app.updates.wake_all)
+        forget = slots.on_release(self.app.updates.send_away)
         try:
             events = await self.app.updates.after(since, wait_s)
         finally:

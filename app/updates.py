@@ -30,7 +30,7 @@ class Updates:
         self._tail: deque[dict[str, Any]] = deque(maxlen=TAIL)
         self._latest: int | None = None  # of the tail; None before the first look
         self._news = asyncio.Event()
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: set[asyncio.Future[bool]] = set()
         self._task: asyncio.Task[None] | None = None
         self._is_closed = False
 
@@ -47,7 +47,7 @@ class Updates:
     async def close(self) -> None:
         """Answer everyone who waits, and stop."""
         self._is_closed = True
-        self.wake_all()
+        self.send_away()
         self._bus.remove(CHANNEL, self._news.set)
         if self._task is not None:
             self._task.cancel()
@@ -63,25 +63,32 @@ class Updates:
         Raises:
             DatabaseUnavailable: if the database has to be asked and is away.
         """
-        events = await self._known_after(sequence)
-        if events or timeout_s <= 0 or self._is_closed:
-            return events
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while not (events := await self._known_after(sequence)):
+            if self._is_closed or not await self._wait(deadline):
+                return []
+        return events
+
+    async def _wait(self, deadline: float) -> bool:
+        """True once something may be new; False at the deadline, or if the page had better ask another frontend."""
         future = asyncio.get_running_loop().create_future()
         self._waiting.add(future)
         try:
-            async with asyncio.timeout(timeout_s):
-                await future
+            async with asyncio.timeout_at(deadline):
+                return bool(await future)
         except TimeoutError:
-            return []
+            return False
         finally:
             self._waiting.discard(future)
-        return await self._known_after(sequence)
 
-    def wake_all(self) -> None:
-        """Let everyone who waits look: something is new, or they had better ask another frontend."""
+    def send_away(self) -> None:
+        """Answer everyone who waits, with nothing: they ask again, and another frontend answers."""
+        self._wake_all(False)
+
+    def _wake_all(self, is_news: bool) -> None:
         for future in self._waiting:
             if not future.done():
-                future.set_result(None)
+                future.set_result(is_news)
 
     async def _known_after(self, sequence: int) -> list[dict[str, Any]]:
         if self._latest is not None and sequence >= self._latest:
@@ -112,5 +119,5 @@ class Updates:
         while events := await self._feed.events_after(latest):
             self._tail.extend(events)
             latest = self._latest = events[-1]["seq"]
-            self.wake_all()
+            self._wake_all(True)
         self._latest = latest

@@ -122,8 +122,11 @@ class Stack:
 
     def find_processes(self, service: str, pattern: str) -> list[int]:
         """The host's numbers of the processes in the container whose command line contains `pattern`."""
-        top: dict[str, Any] = self.container(service).top(ps_args="-eo pid,args")
-        return [int(row[0]) for row in top["Processes"] if pattern in row[1]]
+        try:
+            top: dict[str, Any] = self.container(service).top(ps_args="-eo pid,args")
+        except docker.errors.APIError:  # it does not run at this instant
+            return []
+        return [int(row[0]) for row in top["Processes"] or [] if pattern in row[1]]
 
     def kill(self, service: str, pattern: str) -> int:
         """Kill one process from outside, as the kernel's memory killer would; its number.
