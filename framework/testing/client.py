@@ -73,7 +73,8 @@ class MemoryConnection:
         self.closed = False
         self.is_aborted = False
         self.out = bytearray()
-        self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.is_answered = False
+        self._waiter: asyncio.Future[None] | None = None
         self._close_callback: Callable[[], object] | None = None
 
     def write(self, data: bytes) -> None:
@@ -83,8 +84,15 @@ class MemoryConnection:
     def finish(self) -> None:
         """The answer is complete."""
         self._close_callback = None
-        if not self.answered.done():
-            self.answered.set_result(None)
+        self.is_answered = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def wait_answered(self) -> None:
+        """Return when the answer is complete."""
+        if not self.is_answered:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
 
     def answer(self, data: bytes) -> None:
         """Both at once."""
@@ -147,7 +155,7 @@ async def call(application: Application, request: HTTPRequest) -> Response:
             if waiting is not None:
                 await waiting
         receiver.body_complete()
-    await connection.answered
+    await connection.wait_answered()
     if connection.is_aborted:
         raise ConnectionAbortedError(f"{request!r}: the application cut the connection")
     return parse_response(bytes(connection.out), request.method == "HEAD")

@@ -53,7 +53,7 @@ class Application:
         self.settings = settings
         self.default_host = default_host
         self.running: set[Task[None]] = set()
-        self._is_wsgi = wsgi
+        self.is_wsgi = wsgi
         self._access_log: AccessLog | None = None
         self.record: Callable[[int, str, str, str, float, str], None] | None = None
         self.find_request_id: Callable[[bytes], re.Match[bytes] | None] | None = None
@@ -251,7 +251,7 @@ class Application:
         Raises:
             ConfigurationError: WSGI, which has no way to answer later.
         """
-        if self._is_wsgi:
+        if self.is_wsgi:
             raise ConfigurationError(f"{feature} is not possible under WSGI")
 
     def template_loader(self, path: str, handler: RequestHandler) -> BaseLoader:

@@ -7,6 +7,7 @@ begun at once in an eager task (Python 3.12): one that never really waits never 
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import copy_context
 from types import CoroutineType
 from typing import Any
 
@@ -146,12 +147,27 @@ def go_on(handler: RequestHandler, waiting: Any) -> None:
 
 def start(handler: RequestHandler, coroutine: Coroutine[Any, Any, None]) -> None:
     """Begin the coroutine at once; keep its task until it is done."""
-    task = asyncio.Task(coroutine, loop=asyncio.get_running_loop(), eager_start=True)
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        copy_context().run(_run_without_loop, coroutine)
+        return
+    task = asyncio.Task(coroutine, loop=loop, eager_start=True)
     if not task.done():
         # The loop itself holds tasks weakly.
         running = handler.application.running
         running.add(task)
         task.add_done_callback(running.discard)
+
+
+def _run_without_loop(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine that never really waits, as WSGI servers need it; one that does is told that it can't."""
+    try:
+        coroutine.send(None)
+        coroutine.throw(RuntimeError("there is no loop here (WSGI?), so nothing can be waited for"))
+    except StopIteration:
+        return
+    coroutine.close()
 
 
 async def _after_prepare(handler: RequestHandler, waiting: Awaitable[Any], route: Route) -> None:

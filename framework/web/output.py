@@ -197,6 +197,7 @@ class Responder:
         """
         if self._finished:
             raise RuntimeError(self._why_not("flush()"))
+        self.application.refuse_under_wsgi("flush()")
         self._send(b"".join(self._write_buffer), include_footers)
         return self._wait()
 

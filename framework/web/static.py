@@ -241,20 +241,23 @@ class StaticFileHandler(RequestHandler):
         if type(self).get_content.__func__ is not StaticFileHandler.get_content.__func__:  # type: ignore[attr-defined]
             content = self.get_content(source, chosen.start, chosen.end)
             for chunk in [content] if isinstance(content, bytes) else content:
-                self.write(chunk)
-                await self.flush()
+                await self._send_piece(chunk)
             return
         with open(source, "rb") as file:
-            if chosen.end - chosen.start <= _SMALL_FILE_BYTES or self._transforms:
+            if chosen.end - chosen.start <= _SMALL_FILE_BYTES or self._transforms or self.application.is_wsgi:
                 file.seek(chosen.start)
                 left = chosen.end - chosen.start
                 while left > 0 and (chunk := file.read(min(left, _CHUNK_BYTES))):
                     left -= len(chunk)
-                    self.write(chunk)
-                    if left:
-                        await self.flush()
+                    await self._send_piece(chunk, is_last=not left)
             else:
                 await self.send_file(file, chosen.start, chosen.end - chosen.start)
+
+    async def _send_piece(self, chunk: bytes, is_last: bool = False) -> None:
+        self.write(chunk)
+        # A WSGI answer leaves in one piece, and a small one may.
+        if not is_last and not self.application.is_wsgi:
+            await self.flush()
 
     @classmethod
     def get_content(cls, abspath: str, start: int | None = None, end: int | None = None) -> Iterator[bytes]:

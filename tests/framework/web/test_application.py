@@ -1,3 +1,4 @@
+import asyncio
 import json
 import logging
 
@@ -5,7 +6,7 @@ import pytest
 
 from framework.log import AccessLog
 from framework.request import HTTPRequest
-from framework.testing import Client
+from framework.testing import Client, parse_response
 from framework.web import (
     Application,
     ConfigurationError,
@@ -98,8 +99,6 @@ def test_routes_are_remembered_up_to_a_bound():
         for number in range(100):
             await browser.fetch_async(f"nowhere/{number}")
 
-    import asyncio
-
     logging.getLogger("framework.access").setLevel(logging.ERROR)
     try:
         asyncio.run(scenario())
@@ -178,13 +177,44 @@ def test_setting_that_is_missing_is_named():
         Application([]).require_setting("cookie_secret", "signed cookies")
 
 
-def test_wsgi_refuses_what_it_cannot_do():
+def answer_without_loop(application, path):
+    request = Client(application).make_request(path)
+    application(request)
+    return parse_response(bytes(request.connection.out))
+
+
+def test_item_124_wsgi_refuses_what_it_cannot_do(caplog, tmp_path):
     class Handler(RequestHandler):
         @asynchronous
         def get(self):
             self.finish()
 
-    assert fetch(Application([("/", Handler)], wsgi=True), "/").status == 500
+    class Flushing(RequestHandler):
+        def get(self):
+            self.flush()
+
+    class Waiting(RequestHandler):
+        async def get(self):
+            await asyncio.sleep(0)
+            self.write("never")
+
+    class Plain(RequestHandler):
+        async def get(self):
+            self.write("plain")
+
+    (tmp_path / "large.bin").write_bytes(b"x" * 200_000)
+    routes = [("/asynchronous", Handler), ("/flush", Flushing), ("/wait", Waiting), ("/plain", Plain)]
+    application = Application(routes, wsgi=True, static_path=str(tmp_path))
+    for path, reason in (
+        ("/asynchronous", "@asynchronous is not possible under WSGI"),
+        ("/flush", "flush() is not possible under WSGI"),
+        ("/wait", "there is no loop here"),
+    ):
+        caplog.clear()
+        assert answer_without_loop(application, path).status == 500
+        assert reason in caplog.text
+    assert answer_without_loop(application, "/plain").text == "plain"
+    assert len(answer_without_loop(application, "/static/large.bin").body) == 200_000
 
 
 def test_debug_sets_what_developers_want():
