@@ -91,7 +91,9 @@ class Updates:
                 future.set_result(is_news)
 
     async def _known_after(self, sequence: int) -> list[dict[str, Any]]:
-        if self._latest is not None and sequence >= self._latest:
+        if self._latest is None:
+            return []  # the first look is under way: thousands who come back after a deploy must not each ask
+        if sequence >= self._latest:
             if sequence > self._latest:
                 self._news.set()  # the page has been served by a frontend that knows more
             return []
@@ -118,6 +120,8 @@ class Updates:
             latest = max(await self._feed.last_sequence() - TAIL // 2, 0)
         while events := await self._feed.events_after(latest):
             self._tail.extend(events)
-            latest = self._latest = events[-1]["seq"]
+            self._latest = latest = events[-1]["seq"]
             self._wake_all(True)
-        self._latest = latest
+        if self._latest is None:
+            self._latest = latest
+            self._wake_all(True)
