@@ -27,12 +27,10 @@ class Server:
         data = self.folder / "data"
         installer = shutil.which("mariadb-install-db")
         assert installer, "mariadb-install-db is missing: install the package mariadb-server"
-        subprocess.run(
-            [installer, f"--datadir={data}", "--auth-root-authentication-method=normal", "--skip-test-db", *_run_as()],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        arguments = [f"--datadir={data}", "--auth-root-authentication-method=normal", "--skip-test-db", *_run_as()]
+        done = subprocess.run([installer, "--no-defaults", *arguments], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"mariadb-install-db: exit {done.returncode}: {(done.stdout + done.stderr)[-2000:]}")
         self.start()
         with self.connect_as_root() as db, db.cursor() as cursor:
             cursor.execute("CREATE DATABASE test CHARACTER SET utf8mb4")
