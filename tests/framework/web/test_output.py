@@ -69,7 +69,7 @@ def test_common_and_general_way_send_the_same():
             for method in ("GET", "POST", "HEAD"):
                 one = client(hello).fetch("/", method, version=version, headers=headers)
                 two = client(general).fetch("/", method, version=version, headers=headers)
-                del two.headers["X-Mark"]
+                del two.headers["X-Mark"], one.headers["Date"], two.headers["Date"]  # the second may turn in between
                 assert (one.status, one.body) == (two.status, two.body)
                 assert sorted(one.headers.get_all()) == sorted(two.headers.get_all())
 
