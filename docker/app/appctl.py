@@ -18,9 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import control
+import statics
 
 START_DEADLINE_S = 60.0
 DRAIN_DEADLINE_S = float(os.environ.get("DRAIN_DEADLINE_S", "60")) + 15.0
+STATIC_SOURCE, STATIC_STORE = Path("app/static"), Path("/srv/statics")
 POLL_S = 0.05  # supervisord tells no one who is not its child; a twentieth of a second is never seen
 
 _ALIVE = {"STARTING", "RUNNING", "BACKOFF", "STOPPING"}
@@ -134,6 +136,9 @@ def roll_slot(slot: int, is_dry_run: bool) -> str | None:
 
 def roll(is_dry_run: bool, is_waiting: bool) -> int:
     """Exit status of a roll over all slots."""
+    if STATIC_SOURCE.is_dir() and not is_dry_run:
+        # Before the first new process: its pages name files that nginx must have by then.
+        statics.publish(STATIC_SOURCE, STATIC_STORE)
     draining = [roll_slot(slot, is_dry_run) for slot in range(count_slots())]
     if is_waiting:
         for name in filter(None, draining):
