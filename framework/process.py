@@ -110,10 +110,11 @@ def fork_processes(num_processes: int | None = None, max_restarts: int = 100) ->
     if IOLoop.initialized():
         raise ForkError("fork_processes: a loop exists already; fork before the first use of IOLoop")
     children: dict[int, _Child] = {}
-    for number in range(num_processes or cpu_count()):
-        if _fork(number, children):
-            return number
+    # Before the first child: a signal that comes while they are forked must not end the parent alone.
     is_stopping = _forward_signals(children)
+    for number in range(num_processes or cpu_count()):
+        if not is_stopping() and _fork(number, children):
+            return number
     restarts = 0
     while children:
         pid, status = os.wait()
@@ -160,12 +161,16 @@ class _Child:
 def _fork(number: int, children: dict[int, _Child], quick_deaths: int = 0) -> bool:
     """True in the child."""
     global _task_id
+    # A signal waits until the parent knows the child, and until the child has handlers of its own.
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
     pid = os.fork()
     if pid:
         children[pid] = _Child(number, quick_deaths)
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
         return False
     for number_, handler in ((signal.SIGTERM, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
         signal.signal(number_, handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, previous)
     children.clear()
     _task_id = number
     return True
