@@ -10,7 +10,7 @@ unit() {
     mypy --strict framework
     part "architecture, framework, application, containers, nginx"
     folders=
-    for folder in architecture framework app docker nginx; do
+    for folder in architecture framework app docker nginx conformance; do
         [ ! -d "tests/$folder" ] || folders="$folders tests/$folder"
     done
     # shellcheck disable=SC2086 # several folders are several words

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from framework.database import Address, DatabaseUnavailable, IntegrityError, Pool, PoolTimeout
+from framework.database import Address, Connection, DatabaseUnavailable, IntegrityError, Pool, PoolTimeout
 from tests.support.mysql import Server
 
 Scenario = Callable[[Pool], Coroutine[Any, Any, None]]
@@ -16,11 +16,11 @@ Scenario = Callable[[Pool], Coroutine[Any, Any, None]]
 
 @asynccontextmanager
 async def _pool(server: Server, **settings: Any) -> AsyncIterator[Pool]:
+    db = Connection(server.socket, "test", "test", "secret")
+    db.execute("CREATE TABLE IF NOT EXISTS items (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(64) UNIQUE, n INT)")
+    db.execute("TRUNCATE items")
+    db.close()
     pool = Pool(Address(server.socket, "test", "test", "secret"), **settings)
-    await pool.execute(
-        "CREATE TABLE IF NOT EXISTS items (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(64) UNIQUE, n INT)"
-    )
-    await pool.execute("TRUNCATE items")
     yield pool
     await pool.close()
 
