@@ -1,7 +1,7 @@
 """The head of an answer, as bytes.
 
-The common head (200, one content type, kept connection) is the same for a second: it is built once and taken from a
-dictionary after that. Any other is formatted line by line.
+The common head (one status, content type and kind of connection) is the same for a second: it is built once and taken
+from a dictionary after that. Any other is formatted line by line.
 """
 
 import re
@@ -16,12 +16,12 @@ SERVER = f"Squall/{version.rpartition('.')[0]}"
 is_unsafe = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
 
 _MAX_PREBUILT = 64
-_prebuilt: dict[str, bytes] = {}
+_prebuilt: dict[str | tuple[str, int], bytes] = {}
 _prebuilt_for = -1
 
 
-def common_head(key: str) -> bytes:
-    """Status line and headers of a 200 up to `Content-Length: `.
+def common_head(key: str, status_code: int = 200) -> bytes:
+    """Status line and headers up to `Content-Length: `.
 
     `key` is the content type, with CRLF and a Connection line behind it where one is needed (see connection_line).
     """
@@ -29,15 +29,17 @@ def common_head(key: str) -> bytes:
     if _prebuilt_for != clock.version:
         _prebuilt.clear()
         _prebuilt_for = clock.version
-    head = _prebuilt.get(key)
+    head = _prebuilt.get(key if status_code == 200 else (key, status_code))
     if head is None:
-        head = b"HTTP/1.1 200 OK\r\nServer: %b\r\nDate: %b\r\nContent-Type: %b\r\nContent-Length: " % (
+        head = b"HTTP/1.1 %d %b\r\nServer: %b\r\nDate: %b\r\nContent-Type: %b\r\nContent-Length: " % (
+            status_code,
+            reason_phrase(status_code, None).encode(),
             SERVER.encode(),
             clock.http_date,
             encode_head(key),
         )
         if len(_prebuilt) < _MAX_PREBUILT:
-            _prebuilt[key] = head
+            _prebuilt[key if status_code == 200 else (key, status_code)] = head
     return head
 
 

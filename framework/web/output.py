@@ -1,7 +1,7 @@
 """The answer's side of a handler: status, headers, body, and how they get out.
 
-Two ways out. The common answer (200, in one piece, with headers and cookies that change nothing about how it is sent)
-leaves in one call, its head prebuilt. Everything else is put together line by line. Which it is depends on what the
+Two ways out. The common answer (in one piece, with headers and cookies that change nothing about how it is sent) leaves
+in one call, its head prebuilt. Everything else is put together line by line. Which it is depends on what the
 handler did, not on what it is: a header map comes to be when somebody needs one.
 """
 
@@ -114,7 +114,8 @@ class Responder:
             raise ValueError(f"reason: expected no control characters, got {reason!r}")
         self._status_code = status_code
         self._reason = reason
-        self._is_common = False
+        if reason is not None or status_code < 200 or status_code in (204, 304):
+            self._is_common = False
 
     def get_status(self) -> int:
         """The status code as it stands."""
@@ -261,20 +262,22 @@ class Responder:
         request = self.request
         connection = request.connection
         body = b"".join(self._write_buffer)
-        if request.method == "GET":
-            if has_if_none_match(request.raw_head):
+        status = self._status_code
+        if status == 200 and request.method == "GET":
+            etag = content_etag(body)
+            if has_if_none_match(request.raw_head) and etag_matches(request.find_header(b"if-none-match") or b"", etag):
                 return False
-            tail = b"%d\r\nETag: %b\r\n" % (len(body), content_etag(body))
-        elif request.method == "POST":
-            tail = b"%d\r\n" % len(body)
-        else:
+            tail = b"%d\r\nETag: %b\r\n" % (len(body), etag)
+        elif request.method == "HEAD":
             return False
+        else:
+            tail = b"%d\r\n" % len(body)
         if self._extra is not None or self._new_cookies is not None:
             tail += self._extra_lines()
         key = self._content_type
         if not (connection.keep_alive and request.version == "HTTP/1.1"):
             key += connection_line(connection.keep_alive, request.version)
-        connection.answer(b"".join((common_head(key), tail, b"\r\n", body)))
+        connection.answer(b"".join((common_head(key, status), tail, b"\r\n", body)))
         return True
 
     def _extra_lines(self) -> bytes:
