@@ -78,7 +78,8 @@ class Template:
             autoescape = loader.autoescape if loader else DEFAULT_AUTOESCAPE
         self._source = Source(name, escape.to_unicode(template_string), autoescape, whitespace)
         self.body = parse(self._source)
-        self._names = {**_NAMES, **(loader.namespace if loader else {})}
+        # Python asks for __name__ when a template imports relatively, or warns.
+        self._names = {**_NAMES, "__name__": self._filename, **(loader.namespace if loader else {})}
         self._places: list[Place] = []
         self.code = ""
         self.compiled = self._compile()

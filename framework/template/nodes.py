@@ -73,7 +73,8 @@ class Module(Node):
     source: str
 
     def piece(self) -> str | None:
-        return f'f"{{{TEXT}({MODULES}.{self.source})}}"'
+        end = "\n" if "#" in self.source else ""
+        return f'f"{{{TEXT}({MODULES}.{self.source}{end})}}"'
 
 
 @dataclass(slots=True)
@@ -207,9 +208,11 @@ class Writer:
         self._include = include
 
     def line(self, text: str, place: Place, outdent: int = 0) -> None:
-        """Append one line of source."""
-        self.lines.append("    " * (self._indent - outdent) + text)
-        self.places.append(place)
+        """Append one statement; what stands on its further lines is inside brackets or strings, and is not indented."""
+        lines = text.split("\n")
+        lines[0] = "    " * (self._indent - outdent) + lines[0]
+        self.lines += lines
+        self.places += [place] * len(lines)
 
     @contextmanager
     def indented(self) -> Iterator[None]:

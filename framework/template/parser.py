@@ -8,12 +8,15 @@ from framework.errors import FrameworkError
 from framework.template import nodes
 from framework.template.nodes import Body, Place
 
+_MAX_ENDS = 5  # "}}" that are tried as an expression's end
+
 MAX_DEPTH = 60  # bodies inside bodies; Python's own compiler gives up at 100
 
 _OPENING = re.compile(r"\{[{%#]")
 _BLANKS = re.compile(r"[\t ]+")
 _LINE_BREAKS = re.compile(r"\s*\n\s*")
 _RUNS = re.compile(r"\s+")
+_NEED_LINE_ENDS = ("#", '"""', "'''", "\\\n")
 
 # Which directives may stand in the body of which, as parts of the same statement.
 _INTERMEDIATE = {
@@ -117,7 +120,7 @@ def _parse_body(source: Source, inside: list[str], in_loop: bool) -> Body:
         elif kind == "{#":
             source.take_until("#}", place)
         elif kind == "{{":
-            body.nodes.append(_parse_expression(source, source.take_until("}}", place), place, source.autoescape))
+            body.nodes.append(_parse_expression(source, _take_expression(source, place), place, source.autoescape))
         elif _parse_directive(source, body, source.take_until("%}", place), place, inside, in_loop):
             return body
 
@@ -142,10 +145,43 @@ def _add_text(source: Source, body: Body, end: int) -> None:
     source.position = end
 
 
+def _take_expression(source: Source, place: Place) -> str:
+    """The text up to the first "}}" that has an expression before it (dictionaries and strings may hold such braces).
+
+    If none has, the text up to the first "}}", for the error to be about.
+    """
+    start = source.position
+    text = first = source.take_until("}}", place)
+    end = source.position
+    for _ in range(_MAX_ENDS):
+        if not text or _is_expression(text):
+            return text
+        # In }}} the last two may be the end.
+        stop = source.text.find("}}", source.position - 1)
+        if stop < 0:
+            break
+        source.position = stop + 2
+        text = source.text[start:stop].strip()
+    source.position = end
+    return first
+
+
+def _is_expression(text: str) -> bool:
+    try:
+        ast.parse(f"(\n{text}\n)", mode="eval")
+        if ")" in text:  # "x) + (y" is one only inside of parentheses
+            ast.parse(f"[\n{text}\n]", mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
 def _parse_expression(source: Source, text: str, place: Place, autoescape: str | None) -> nodes.Node:
     if not text:
         raise source.error("an expression is missing", place)
     _check_python(source, f"(\n{text}\n)", "eval", place)
+    if not _is_expression(text):
+        raise source.error("not a Python expression: unbalanced parentheses", place)
     text = _join_lines(text)
     if autoescape is None:
         return nodes.Expression(place, text, nodes.TEXT)
@@ -155,8 +191,9 @@ def _parse_expression(source: Source, text: str, place: Place, autoescape: str |
 
 
 def _join_lines(text: str) -> str:
-    # Inside brackets a line end means nothing to Python, but the f-string stands on one line; a comment needs its end.
-    return text if "#" in text or '"""' in text or "'''" in text else text.replace("\n", " ")
+    # A line end means nothing inside brackets, and people break lines outside of them too: one line is right for both.
+    # But for comments, long strings and "\\", which need their line ends.
+    return text if any(mark in text for mark in _NEED_LINE_ENDS) else text.replace("\n", " ")
 
 
 def _check_python(source: Source, text: str, mode: str, place: Place) -> ast.AST:
@@ -179,16 +216,12 @@ def _parse_directive(source: Source, body: Body, contents: str, place: Place, in
     if operator in _INTERMEDIATE:
         if not inside or inside[-1] not in _INTERMEDIATE[operator]:
             raise source.error(f"{operator} outside of {' or '.join(_INTERMEDIATE[operator])}", place)
-        body.nodes.append(nodes.Intermediate(place, _one_line(contents)))
+        body.nodes.append(nodes.Intermediate(place, _join_lines(contents)))
     elif operator in ("if", "for", "while", "try", "block", "apply"):
         body.nodes.append(_parse_bodied(source, operator, rest, contents, place, inside, in_loop))
     else:
         _parse_simple(source, body, operator, rest, contents, place, in_loop)
     return False
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split("\n"))
 
 
 def _parse_bodied(
@@ -203,10 +236,10 @@ def _parse_bodied(
     inner = _parse_body(source, [*inside, operator], loops)
     if operator == "apply":
         _check_python(source, f"(\n{rest}\n)", "eval", place)
-        return nodes.Apply(place, _one_line(rest), inner)
+        return nodes.Apply(place, _join_lines(rest), inner)
     if operator == "block":
         return nodes.Block(place, rest.strip(), inner)
-    return nodes.Control(place, _one_line(contents), inner)
+    return nodes.Control(place, _join_lines(contents), inner)
 
 
 def _parse_simple(
@@ -226,7 +259,7 @@ def _parse_simple(
                 raise source.error(f"{operator}: expected a template's name", place)
             body.nodes.append((nodes.Extends if operator == "extends" else nodes.Include)(place, name))
         case "set" | "import" | "from":
-            statement = _one_line(rest if operator == "set" else contents)
+            statement = _join_lines(rest if operator == "set" else contents)
             tree = _check_python(source, statement, "exec", place)
             allowed = (ast.Assign, ast.AugAssign, ast.AnnAssign) if operator == "set" else (ast.Import, ast.ImportFrom)
             if not isinstance(tree, ast.Module) or not tree.body or not isinstance(tree.body[0], allowed):
@@ -235,7 +268,7 @@ def _parse_simple(
                 )
             body.nodes.append(nodes.Statement(place, statement))
         case "autoescape":
-            source.autoescape = None if rest in ("None", "") else _one_line(rest)
+            source.autoescape = None if rest in ("None", "") else _join_lines(rest)
             if source.autoescape:
                 _check_python(source, f"(\n{source.autoescape}\n)", "eval", place)
         case "whitespace":
@@ -250,7 +283,7 @@ def _parse_simple(
             tree = _check_python(source, f"(\n{rest}\n)", "eval", place)
             if not isinstance(tree, ast.Expression) or not isinstance(tree.body, ast.Call):
                 raise source.error("module: expected a call, as Entry(entry)", place)
-            body.nodes.append(nodes.Module(place, _one_line(rest)))
+            body.nodes.append(nodes.Module(place, _join_lines(rest)))
         case "":
             raise source.error("a directive is missing", place)
         case _:

@@ -38,6 +38,12 @@ def _render(text: str, **names: object) -> str:
         ("{{ 'é' }}{{ b'\\xc3\\xa9' }}{{ None }}{{ 1.5 }}", "ééNone1.5"),
         ("{{ f'{1}' + \"'\" }}", "1&#39;"),
         ("{{ 1 # why\n}}", "1"),
+        ("{{ {'a': {'b': 1}}['a']['b'] }}{{ {1: {2: 3}}}}", "1{1: {2: 3}}"),
+        ("{{ '}}' }}{{ 2 }}", "}}2"),
+        ("{{ 1 + \\\n 2 }}", "3"),
+        ("{{ '''a\nb''' }}{% set x = '''c\nd''' %}{{ x }}", "a\nbc\nd"),
+        ("{% if (1 and # why\n 1) %}{% set x = [1, # one\n 2] %}{{ x }}{% end %}", "[1, 2]"),
+        ("{% if 1\n and 1 %}y{% end %}", "y"),
         ("{{ [1,\n2] }}", "[1, 2]"),
         ('a\\n\\b\'"""', 'a\\n\\b\'"""'),
     ],
@@ -65,6 +71,27 @@ def test_item_041_names_that_are_always_there() -> None:
     text = "{{ escape('<') }}{{ url_escape('a b') }}{{ json_encode([1]) }}{{ squeeze('a  b') }}"
     text += "{{ datetime.date(2011, 1, 2) }}"
     assert _render(text) == "&lt;a+b[1]a b2011-01-02"
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("{{ items[0] }}", "Item 1"),
+        ("{% if len(items) > 2 %}many{% else %}few{% end %}", "many"),
+        ("{{ ', '.join(item.upper() for item in items if item != 'Item 2') }}", "ITEM 1, ITEM 3"),
+        ("{{ [len(item) for item in items] }}", "[6, 6, 6]"),
+        ("{{ (lambda item: item[-1])(items[1]) if items else None }}", "2"),
+    ],
+)
+def test_item_035_038_statements_and_any_expression(text: str, printed: str) -> None:
+    assert _render(text, items=["Item 1", "Item 2", "Item 3"]) == printed
+
+
+def test_item_037_blocks_hold_their_own_text_unless_replaced() -> None:
+    loader = DictLoader(
+        {"base": "{% block a %}A{% end %}{% block b %}B{% end %}", "page": "{% extends base %}{% block b %}b{% end %}"}
+    )
+    assert (loader.load("base").generate(), loader.load("page").generate()) == (b"AB", b"Ab")
 
 
 def test_item_036_inheritance_over_several_levels() -> None:

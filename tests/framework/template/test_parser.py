@@ -12,6 +12,9 @@ from framework.template import DictLoader, ParseError, Template, filter_whitespa
     [
         ("{% if %}", 1, "if: expected something behind it"),
         ("a\n\n{{ a b }}", 3, "not a Python expression"),
+        ("{{ x) + (y }}", 1, "unbalanced parentheses"),
+        ("{{ {1: {2: }} }}\n{{ {} }}", 1, "not a Python expression"),
+        ("{% set x = 1 #\nimport os %}", 1, "not Python"),
         ("a\n{% for x in %}{% end %}", 2, "not Python"),
         ("a\n{% if x %}\nb", 2, "{% end %} of if is missing"),
         ("{% foo %}", 1, "foo: no such directive"),
