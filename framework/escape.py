@@ -175,9 +175,15 @@ def recursive_unicode(value: Any) -> Any:
     return value.decode() if isinstance(value, bytes) else value
 
 
-# A scheme, or "www."; then whatever is not a space, a bracket or a quote. Possessive, so linear; applied to plain
-# text, so that a character reference can't be cut in two.
-_LINK = re.compile(r"\b(?:([a-z][a-z0-9+.-]{1,14}+):(/{1,3})|www[.])[^\s()<>{}\[\]\"'`]++", re.IGNORECASE | re.ASCII)
+# What ends a URL; the full-width marks, since no space follows them.
+_ENDS = r"\s()<>{}\[\]\"'`、。，！？；：）」』】》"
+# A scheme, or "www."; then whatever is not a space, a bracket or a quote, but for parentheses that are closed again, as
+# in the addresses of encyclopedias. Possessive, so linear; applied to plain text, so that a character reference can't
+# be cut in two.
+_LINK = re.compile(
+    r"(?ai:\b(?:([a-z][a-z0-9+.-]{1,14}+):/{1,3}|www[.]))(?=[\w\[])"
+    rf"(?:[^{_ENDS}]++|\([^{_ENDS}]*+\)|(?<=/)\[[0-9a-fA-F:.]+\])++"
+)
 _TRAILING = ".,:;!?*"
 _MAX_SHOWN_CHARS = 30
 

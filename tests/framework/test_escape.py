@@ -2,6 +2,7 @@
 
 import html
 import json
+import time
 from html.parser import HTMLParser
 
 import pytest
@@ -85,6 +86,11 @@ def test_text_and_bytes() -> None:
         ("hello http://x.com/!", 'hello <a href="http://x.com/">http://x.com/</a>!'),
         ("www.x.com", '<a href="http://www.x.com">www.x.com</a>'),
         ("(https://x.com/a?b=1&c=2)", '(<a href="https://x.com/a?b=1&amp;c=2">https://x.com/a?b=1&amp;c=2</a>)'),
+        ("http://x.com/a_(b)_c", '<a href="http://x.com/a_(b)_c">http://x.com/a_(b)_c</a>'),
+        ("(see http://x.com/a_(b)).", '(see <a href="http://x.com/a_(b)">http://x.com/a_(b)</a>).'),
+        ("http://... www....", "http://... www...."),
+        ("http://[::1]/", '<a href="http://[::1]/">http://[::1]/</a>'),
+        ("见http://x.com/é。然后", '见<a href="http://x.com/é">http://x.com/é</a>。然后'),
         ("javascript:/alert(1)", "javascript:/alert(1)"),
         ("javascript://%0aalert(1)", "javascript://%0aalert(1)"),
         ("<script>http://x.com", '&lt;script&gt;<a href="http://x.com">http://x.com</a>'),
@@ -103,6 +109,18 @@ def test_linkify_options() -> None:
     assert 'rel="nofollow"' in escape.linkify("http://x.com", extra_params='rel="nofollow"')
     assert 'class="x"' in escape.linkify("http://x.com", extra_params=lambda href: 'class="x"' if "x" in href else "")
     assert escape.linkify("ftp://x.com", permitted_protocols=["ftp"]).startswith("<a ")
+
+
+@pytest.mark.parametrize("unit", ["(", "http://", "www.", "a:/", "a+", "http://x.com/(a", "http://x/(a)(", "&"])
+def test_linkify_takes_linear_time(unit: str) -> None:
+    def measure(count: int) -> float:
+        text = unit * count
+        start = time.process_time()
+        escape.linkify(text)
+        return time.process_time() - start
+
+    short = min(measure(2_000) for _ in range(3))
+    assert measure(32_000) < 100 * max(short, 1e-4)  # 16 times would be linear, 256 times quadratic
 
 
 class _Tags(HTMLParser):
