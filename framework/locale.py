@@ -31,6 +31,8 @@ _CODE = re.compile(r"[A-Za-z]{2,3}(?:[_-][A-Za-z0-9]{2,8}){0,3}", re.ASCII)
 _QUALITY = re.compile(r"\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*", re.ASCII)
 # The year in a date pattern, with what binds it: "y年", "y.", ", y", " 'de' y".
 _YEAR = re.compile(r"[,،]?\s*(?:'[^']*'\s*)?(?:G\s*)?y+(?:\s*'г'\.|'[^']*'|[年년.])?\s*")
+_CATEGORIES = frozenset(("zero", "one", "two", "few", "many", "other"))  # of plurals, in CLDR
+_FORMS = _CATEGORIES | {"singular", "plural", "unknown"}
 _MAX_ACCEPTED = 50  # languages looked at in one Accept-Language
 
 
@@ -118,10 +120,11 @@ class Locale:
         now = datetime.datetime.now(datetime.UTC)
         if now < when < now + datetime.timedelta(seconds=60):
             when = now  # a clock that is a little ahead must not say "in 3 seconds"
-        ago = now - when
+        ago = datetime.timedelta(seconds=int((now - when).total_seconds()))
         offset = datetime.timedelta(minutes=gmt_offset)
         local, today = when - offset, (now - offset).date()
         if not full_format and relative and datetime.timedelta() <= ago < datetime.timedelta(days=1):
+            ago = max(ago, datetime.timedelta(seconds=1))  # "0 seconds ago" is nobody's language
             return dates.format_timedelta(-ago, add_direction=True, locale=self.babel)
         clock = dates.format_time(local.time(), "short", locale=self.babel)
         days = (today - local.date()).days
@@ -130,9 +133,7 @@ class Locale:
             day = _format_day(local, form, self.babel)
         elif days == 0:
             return clock
-        elif days == 1:
-            day = dates.format_timedelta(datetime.timedelta(days=-1), "day", 2, True, locale=self.babel)
-        else:
+        else:  # yesterday too: Babel has no word for it, and "1 day ago, 18:30" is wrong by hours
             day = dates.format_date(local, "EEEE", locale=self.babel)
         return day if shorter and not full_format else f"{day}, {clock}"
 
@@ -172,7 +173,11 @@ def _format_day(local: datetime.datetime, form: str, language: "babel.Locale") -
 
 
 class CSVLocale(Locale):
-    """Translations from a table: form ("plural", "singular" or "unknown") to message to translation."""
+    """Translations from a table: form ("plural", "singular", "unknown" or a CLDR category) to message to translation.
+
+    Two forms are what the seed has: "singular" for a count of 1, "plural" for all others. A language that needs more
+    names them as CLDR does, "one", "few" and so on, and Babel says which a count takes; such rows go first.
+    """
 
     def __init__(self, code: str, translations: dict[str, dict[str, str]]) -> None:
         super().__init__(code)
@@ -182,15 +187,21 @@ class CSVLocale(Locale):
         unknown = self.translations.get("unknown", {})
         if plural_message is None:
             return unknown.get(message) or self.translations.get("singular", {}).get(message) or message
-        # The file has two forms; which of them a count takes is the language's matter (French: 0 is singular).
-        is_singular = count == 1 if count is None else self._is_singular(count)
-        if is_singular:
+        if self._has_categories and count is not None:
+            form = self.translations.get(str(self.babel.plural_form(count)), {})
+            found = form.get(plural_message) or form.get(message)
+            if found:
+                return found
+        # Not by the language's rule: the singular text may not name the number ("A person …"), and Russian counts 21
+        # and French 0 as singular.
+        if count == 1:
             return self.translations.get("singular", {}).get(message) or unknown.get(message) or message
-        plural = self.translations.get("plural", {})
+        plural = self.translations.get("plural") or self.translations.get("other", {})
         return plural.get(plural_message) or plural.get(message) or unknown.get(plural_message) or plural_message
 
-    def _is_singular(self, count: int) -> bool:
-        return str(self.babel.plural_form(count)) == "one"
+    @cached_property
+    def _has_categories(self) -> bool:
+        return not _CATEGORIES.isdisjoint(self.translations)
 
     def pgettext(self, context: str, message: str, plural_message: str | None = None, count: int | None = None) -> str:
         """As `translate`; rows of a context are written as `context|message`."""
@@ -260,10 +271,26 @@ def _find(code: str) -> Locale | None:
         if found is not None:
             return found
     relatives = sorted(name for name in locales if name.split("_")[0] == parts[0])
+    if len(relatives) > 1 and (script := _script_of(code)):
+        # Who reads zh_TW, traditional characters, does not read zh_Hans.
+        relatives = [name for name in relatives if _script_of(name) == script] or relatives
     # The default first among equals: an English user gets en_US rather than en_AU.
     if _catalogue.default in relatives:
         return locales[_catalogue.default]
     return locales[relatives[0]] if relatives else None
+
+
+def _script_of(code: str) -> str:
+    """The script that a locale is written in, as "Hant"; "" if nobody knows."""
+    from babel.core import get_global
+
+    language, *rest = normalize_code(code).split("_")
+    written = [part for part in rest if len(part) == 4]
+    if written:
+        return written[0]
+    likely = get_global("likely_subtags")
+    known = likely.get("_".join([language, *rest[:1]])) or likely.get(language) or ""
+    return next((part for part in known.split("_")[1:] if len(part) == 4), "")
 
 
 def parse_accept_language(header: str) -> list[str]:
@@ -297,6 +324,8 @@ def get_supported_locales(_cls: object = None) -> frozenset[str]:
 def load_translations(directory: str | Path, encoding: str = "utf-8-sig") -> None:
     """Read every `CODE.csv` of a folder: rows of text, translation and, for plurals, "plural" or "singular".
 
+    A language with more forms has "zero", "one", "two", "few", "many" or "other" there; see CSVLocale.
+
     Empty rows, and rows that begin with "#", are passed over.
 
     Raises:
@@ -328,8 +357,8 @@ def _read_csv(path: Path, encoding: str) -> dict[str, dict[str, str]]:
                 if not any(cells) or cells[0].startswith("#"):
                     continue
                 form = (cells[2].lower() if len(cells) > 2 else "") or "unknown"
-                if len(cells) < 2 or form not in ("plural", "singular", "unknown"):
-                    raise LocaleError(f"{path}:{number}: expected text, translation[, plural|singular]")
+                if len(cells) < 2 or form not in _FORMS:
+                    raise LocaleError(f"{path}:{number}: expected text, translation[, plural|singular|few|…]")
                 translations.setdefault(form, {})[cells[0]] = cells[1]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise LocaleError(f"{path}: {error}") from error

@@ -51,8 +51,31 @@ def test_item_079_to_081_translate() -> None:
 
 
 @pytest.mark.usefixtures("csv_files")
-def test_plural_form_is_the_language_s_own() -> None:
-    assert [locale.get("fr").translate(*LIKED, n) for n in (0, 1, 2)] == ["une", "une", "plusieurs"]
+def test_item_080_singular_is_for_one_in_every_language_with_two_forms() -> None:
+    assert [locale.get("fr").translate(*LIKED, n) for n in (0, 1, 2)] == ["plusieurs", "une", "plusieurs"]
+
+
+def test_item_087_csv_may_have_every_plural_form_of_a_language(tmp_path: Path) -> None:
+    rows = [(LIKED[0], "один", "singular"), *((LIKED[1], form, form) for form in ("one", "few", "many"))]
+    (tmp_path / "ru.csv").write_text("\n".join(",".join(f'"{cell}"' for cell in row) for row in rows))
+    locale.load_translations(tmp_path)
+    user = locale.get("ru")
+    assert [user.translate(*LIKED, n) for n in (1, 2, 5, 21)] == ["one", "few", "many", "one"]
+    assert user.translate("%(n)d cats", "%(n)d cats", 2) == "%(n)d cats"
+
+
+def test_item_087_byte_order_mark_comments_and_empty_rows_are_passed_over(csv_files: Path) -> None:
+    assert (csv_files / "es_GT.csv").read_bytes().startswith("\ufeff".encode())
+    assert locale.get("es_GT").translate("I love you") == "Te amo"
+    assert locale.get("es_GT").translate("# a comment") == "# a comment"
+
+
+@pytest.mark.parametrize(("wanted", "code"), [("zh_TW", "zh_Hant"), ("zh_CN", "zh_Hans"), ("zh", "zh_Hans")])
+def test_closest_is_of_the_same_script(tmp_path: Path, wanted: str, code: str) -> None:
+    for name in ("zh_Hans", "zh_Hant"):
+        (tmp_path / f"{name}.csv").write_text('"a","b"')
+    locale.load_translations(tmp_path)
+    assert locale.get(wanted).code == code
 
 
 @pytest.mark.usefixtures("csv_files")
@@ -176,4 +199,6 @@ def test_item_090_dates() -> None:
     assert english.format_date(old, shorter=True) == "February 28, 2011"
     assert english.format_day(old) == "Monday, February 28"
     assert english.format_day(old, dow=False) == "February 28"
-    assert english.format_date(now - ago(days=1, hours=1)).startswith(("1 day ago", (now - ago(days=2)).strftime("%A")))
+    assert english.format_date(now - ago(seconds=5, milliseconds=10)) == "5 seconds ago"
+    assert english.format_date(now) == "1 second ago"
+    assert english.format_date(now - ago(days=1, hours=1)).startswith((now - ago(days=1, hours=1)).strftime("%A"))
