@@ -28,6 +28,8 @@ class OptionError(FrameworkError):
     """A setting is unknown, malformed or given twice; the text says where, and what was expected."""
 
 
+Error = OptionError  # as the seed calls it
+
 _TRUE = frozenset(("1", "true", "yes", "on", "t"))
 _FALSE = frozenset(("0", "false", "no", "off", "f", ""))
 _DURATION = re.compile(r"\s*([-+]?[0-9]*\.?[0-9]+)\s*([a-z]*)\s*", re.IGNORECASE | re.ASCII)
@@ -255,6 +257,10 @@ class OptionParser:
         """The settings of one group, or of all if `group` is empty."""
         return {name: o.current() for name, o in self._options.items() if not group or o.group == group}
 
+    def mockable(self) -> "_Mockable":
+        """The settings as an object whose attributes tests may patch: patched values are put back as they were."""
+        return _Mockable(self)
+
     def add_parse_callback(self, callback: Callable[[], object]) -> None:
         """Have `callback` called once all settings are parsed."""
         self._callbacks.append(callback)
@@ -297,6 +303,8 @@ class OptionParser:
         """
         given = os.environ if environ is None else environ
         for name, option in self._options.items():
+            if name == "help":  # an order, not a setting: HELP in somebody's environment must not end the program
+                continue
             variable = name.upper()
             text, file = given.get(variable, ""), given.get(variable + "_FILE", "")
             if text and file:
@@ -379,8 +387,42 @@ def _format_help(option: Option) -> list[str]:
     return [f"  {flag:<33} {wrapped[0]}".rstrip()] + [" " * 36 + line for line in wrapped[1:]]
 
 
+class _Mockable:
+    """Settings for `mock.patch.object`, which deletes what it patched unless the object knows better."""
+
+    _options: OptionParser
+    _before: dict[str, tuple[Any, bool]]
+
+    def __init__(self, options: OptionParser) -> None:
+        self.__dict__.update(_options=options, _before={})
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._options, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        option = self._options._options.get(_normalize(name))
+        if option is not None and name not in self._before:
+            self._before[name] = (option.value, option.is_set)
+        setattr(self._options, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        option = self._options._options[_normalize(name)]
+        option.value, option.is_set = self._before.pop(name)
+
+
 options = OptionParser()
 """The settings of this process."""
+
+
+
+def enable_pretty_logging() -> None:
+    """Log for people, as programs of 2011 ask for from here; see framework.log."""
+    from framework import log
+
+    if "log_level" not in options:
+        log.define_logging_options(options)
+    log.enable_pretty_logging(options)
+
 
 define = options.define
 parse_command_line = options.parse_command_line

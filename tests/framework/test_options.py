@@ -3,10 +3,11 @@
 import datetime
 import io
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
-from framework.options import OptionError, OptionParser
+from framework.options import Error, OptionError, OptionParser
 
 
 @pytest.fixture
@@ -121,6 +122,22 @@ def test_help_names_group_metavar_and_default(options: OptionParser, capsys: pyt
     with pytest.raises(SystemExit) as caught:
         options.parse_command_line(["prog", "--help"])
     assert caught.value.code == 0 and "--port=PORT" in capsys.readouterr().out
+
+
+def test_help_in_the_environment_is_not_an_order(options: OptionParser) -> None:
+    options.parse_environment({"HELP": "1", "PORT": "7"})
+    assert options.port == 7
+
+
+def test_mockable_settings_are_put_back(options: OptionParser) -> None:
+    with mock.patch.object(options.mockable(), "port", 1):
+        assert options.port == 1
+    assert (options.port, options.as_dict()["port"]) == (8888, 8888)
+
+
+def test_error_has_the_seed_s_name() -> None:
+    with pytest.raises(Error, match="no such option"):
+        OptionParser().parse_command_line(["prog", "--x"])
 
 
 def test_define_twice_is_an_error(options: OptionParser) -> None:
