@@ -28,6 +28,8 @@ gen_log = logging.getLogger("framework.general")
 _COLORS = {logging.DEBUG: "34", logging.INFO: "32", logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "35"}
 # Half of PIPE_BUF: a request's target may hold characters of two bytes.
 _PIECE_CHARS = 2048
+# Control characters but tab and line end, the C1 set that some terminals obey among them.
+_VISIBLE = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
 # What every record has; the rest came in by `extra` and belongs into the JSON.
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
@@ -44,8 +46,8 @@ class LogFormatter(logging.Formatter):
         prefix = f"[{record.levelname[0]} {when} {record.module}:{record.lineno}]"
         if self.color:
             prefix = f"\x1b[{_COLORS.get(record.levelno, '0')}m{prefix}\x1b[0m"
-        # A line end in what a client sent must not look like another record (CWE-117).
-        text = f"{prefix} " + record.getMessage().replace("\r", "\\r").replace("\n", "\n    ")
+        # What a client sent must not look like another record, nor steer the operator's terminal (CWE-117, CWE-150).
+        text = f"{prefix} " + record.getMessage().translate(_VISIBLE).replace("\n", "\n    ")
         if record.exc_info:
             text += "\n    " + self.formatException(record.exc_info).replace("\n", "\n    ")
         if record.stack_info:
@@ -66,6 +68,8 @@ class JSONFormatter(logging.Formatter):
         }
         if record.exc_info:
             facts["traceback"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            facts["stack"] = record.stack_info
         facts |= {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
         return json.dumps(facts, default=str)
 

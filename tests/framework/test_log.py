@@ -31,6 +31,11 @@ def test_human_lines_can_not_be_forged() -> None:
     assert text.splitlines()[1].startswith("    [E")
 
 
+def test_human_lines_can_not_steer_the_terminal() -> None:
+    text = log.LogFormatter().format(_record("%s", "a\x1b[2J\x9b2J\x07\x7f\tb"))
+    assert text.endswith(" a\\x1b[2J\\x9b2J\\x07\\x7f\tb")
+
+
 def test_json_lines_hold_extra_and_traceback() -> None:
     try:
         raise ValueError("boom")
