@@ -29,8 +29,10 @@ class Judge:
             if transport.is_closed:
                 break
             connection.data_received(piece)
-            if connection._input or connection._incoming is not None:
+            if connection._incoming is not None and connection._incoming.is_waiting:
                 self._let_it_go_on()
+        if connection._input:
+            self._let_it_go_on()
         statuses = [int(line[9:12]) for line in transport.sent.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
         refusals = [status for status in statuses if status >= 400]
         assert statuses.count(200) == len(self.seen) and refusals in ([], statuses[-1:])
