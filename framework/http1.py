@@ -35,7 +35,7 @@ def _any_case(*names: str) -> bytes:
 
 
 # The fields that decide where the request ends and what becomes of the connection.
-_FRAMING = _any_case("connection", "content-length", "transfer-encoding", "expect", "upgrade")
+_FRAMING = _any_case("connection", "content-length", "transfer-encoding", "expect")
 # RFC 9110 allows tabs around a value, too, but nginx takes them for a part of it and refuses such a host or length.
 _HOST_LINE = rb"(?:" + _any_case("host") + rb"):[ ]*+(" + _HOST + rb")[ ]*+\r\n"
 # The alternatives of a line, commonest first. None captures anything: a group that is tried and given up inside a
@@ -193,7 +193,7 @@ def _check_request_line(line: bytes, max_target_bytes: int) -> None:
 class Framing:
     """Where a request's body ends and what its Connection field says; from a valid head that has framing fields."""
 
-    __slots__ = ("close", "content_length", "expects_continue", "is_chunked", "keep_alive", "upgrade")
+    __slots__ = ("close", "content_length", "expects_continue", "is_chunked", "keep_alive")
 
     def __init__(self, head: bytes, minor_version: int) -> None:
         """Read the framing fields of `head` (RFC 9112 §6).
@@ -205,7 +205,6 @@ class Framing:
         self.is_chunked = False
         self.close = False
         self.keep_alive = False
-        self.upgrade = False
         self.expects_continue = False
         for match in _FRAMING_FIELD.finditer(head):
             name = match[1].lower()
@@ -249,8 +248,6 @@ class Framing:
                 self.close = True
             elif option == b"keep-alive":
                 self.keep_alive = True
-            elif option == b"upgrade":
-                self.upgrade = True
 
 
 _DECIMAL = re.compile(rb"[0-9]{1,18}").fullmatch

@@ -75,13 +75,17 @@ class Connection(Outgoing):
             self._adjust_reading()
 
     def eof_received(self) -> bool:
-        if self._state == ANSWER or (self._state == HEAD and self._input):
+        self._has_eof = True
+        is_held = self._is_writing_paused or not self._server.is_taking_requests
+        if self._state == ANSWER:
             # The client may only have closed its side, so the answer may still be wanted; net/http sees it so, too.
             self._call_close_callback()
+        elif not (self._state == HEAD and self._input and is_held):
+            return False
+        if not self._input:
             self.keep_alive = False
-            self._watch(self._server.limits.write_timeout_s)
-            return True
-        return False
+        self._watch(self._server.limits.write_timeout_s)
+        return True
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -114,7 +118,7 @@ class Connection(Outgoing):
         elif self._state == ANSWER:
             self.abort()
         elif self._state == BODY:
-            if self._incoming is None or self._incoming.is_waiting:
+            if self._incoming is None or self._incoming.is_waiting or not self._server.is_taking_requests:
                 self._watch(limits.body_timeout_s)
             else:
                 self._refuse(ProtocolError("body: expected more of it in time", 408))
@@ -210,8 +214,14 @@ class Connection(Outgoing):
         if parts is None or host is None or end - start > _SMALL_HEAD_BYTES:
             return False
         self._position = end
-        self._call_application(self._begin(parts, host, data[start:end]))
+        request = self._begin(parts, host, data[start:end])
+        self.keep_alive = self.keep_alive and not self._is_last()
+        self._call_application(request)
         return True
+
+    def _is_last(self) -> bool:
+        """Whether the client has closed its side, and this was all that it had to say."""
+        return self._has_eof and self._position == len(self._input)
 
     def _begin(self, parts: Target, host: str, raw_head: bytes) -> HTTPRequest:
         """The request of a valid head; the connection is its from now on."""
@@ -271,7 +281,7 @@ class Connection(Outgoing):
         request = self._begin(parts, parts[4] or (resolve_host(host) if host else "127.0.0.1"), raw_head)
         if minor == 0:
             request.version = "HTTP/1.0"
-        if framing.close or (minor == 0 and not framing.keep_alive):
+        if framing.close or (minor == 0 and not framing.keep_alive) or self._is_last():
             self.keep_alive = False
         if not framing.is_chunked and not framing.content_length:
             self._call_application(request)
@@ -310,6 +320,8 @@ class Connection(Outgoing):
         incoming = self._incoming
         if incoming is None or incoming.is_waiting:
             return False
+        if incoming.receiver is None and not self._server.is_taking_requests:
+            return False
         try:
             self._position, waiting = incoming.take(self._input, self._position)
         except ProtocolError:
@@ -317,7 +329,9 @@ class Connection(Outgoing):
         except Exception:
             self._fail(incoming.request)
             return False
-        if self._incoming is None:  # the receiver had enough
+        if self._incoming is None:  # the receiver had enough, and has answered
+            if waiting is not None:
+                self._task = asyncio.ensure_future(waiting)
             return False
         if waiting is None and not incoming.is_done and not incoming.needs_input:
             waiting = asyncio.sleep(0)
@@ -337,6 +351,8 @@ class Connection(Outgoing):
         if waiting.cancelled() or waiting.exception() is not None:
             if incoming is not None:
                 self._fail(incoming.request, waiting)
+            elif not waiting.cancelled():
+                app_log.error("uncaught exception after a body broke off", exc_info=waiting.exception())
             return
         if incoming is None:
             return
@@ -395,7 +411,11 @@ class Connection(Outgoing):
 
     def _fail(self, request: HTTPRequest, task: "asyncio.Future[Any] | None" = None, is_current: bool = True) -> None:
         """An exception left the application: answer 500 if nothing was answered yet, or else cut the connection."""
-        error = sys.exception() if task is None else None if task.cancelled() else task.exception()
+        if task is not None and task.cancelled():
+            if is_current:
+                self.abort()
+            return
+        error = sys.exception() if task is None else task.exception()
         if isinstance(error, ProtocolError) and is_current:
             self._refuse(error)  # the request was found out late, say by its form fields
             return

@@ -22,8 +22,12 @@ _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 class Listening:
     """The listening sockets of one server. Accepts on them while it is not paused."""
 
-    def __init__(self, make_protocol: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(
+        self, make_protocol: Callable[[], asyncio.Protocol], on_failure: Callable[[asyncio.Protocol], object]
+    ) -> None:
+        """`on_failure(protocol)` is called for a protocol made for a connection that broke before it was known."""
         self._make_protocol = make_protocol
+        self._on_failure = on_failure
         self._sockets: list[socket.socket] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -98,19 +102,15 @@ class Listening:
 
     async def _connect(self, accepted: socket.socket) -> None:
         loop = asyncio.get_running_loop()
+        protocol = self._make_protocol()
+        context = self.ssl_context
+        timeout_s = None if context is None else self.tls_handshake_s
         try:
-            if self.ssl_context is None:
-                await loop.connect_accepted_socket(self._make_protocol, accepted)
-            else:
-                await loop.connect_accepted_socket(
-                    self._make_protocol,
-                    accepted,
-                    ssl=self.ssl_context,
-                    ssl_handshake_timeout=self.tls_handshake_s,
-                )
+            await loop.connect_accepted_socket(lambda: protocol, accepted, ssl=context, ssl_handshake_timeout=timeout_s)
         except OSError as error:  # ssl.SSLError and ConnectionResetError are
             accepted.close()
             gen_log.info("TLS handshake: %s", error)
+            self._on_failure(protocol)
 
     def empty_queues(self) -> None:
         """Accept what still waits in the queues."""

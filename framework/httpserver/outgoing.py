@@ -31,6 +31,7 @@ class Outgoing(asyncio.Protocol):
         "__weakref__",
         "_close_callback",
         "_drain_waiter",
+        "_has_eof",
         "_has_written",
         "_incoming",
         "_input",
@@ -63,6 +64,7 @@ class Outgoing(asyncio.Protocol):
         self._is_advancing = False
         self._incoming: IncomingBody | None = None
         self._requests = 0
+        self._has_eof = False
         self._has_written = False
         self._close_callback: Callable[[], object] | None = None
         self._output: list[bytes] | None = None  # answers to pipelined requests, sent in one go

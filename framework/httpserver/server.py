@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import ssl
-import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, cast
 
@@ -51,10 +50,10 @@ class HTTPServer:
         self._loop_given = io_loop
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wheel: clock.Wheel | None = None
-        self._listening = Listening(self._make_proxied if proxy_protocol else self._make_connection)
+        self._listening = Listening(self._make_proxied if proxy_protocol else self._make_connection, self._forget)
         self._pending_sockets: list[socket.socket] = []
         self._connections: set[Outgoing] = set()
-        self._expected: weakref.WeakSet[Connection] = weakref.WeakSet()  # accepted, but not made known yet
+        self._expected: set[asyncio.Protocol] = set()  # accepted, but not made known yet
         self._handed_over: set[asyncio.Transport] = set()
         self._max_connections = most_connections(self.limits)
         self._is_empty: asyncio.Event | None = None
@@ -147,6 +146,12 @@ class HTTPServer:
             self._listening.pause()
         return connection
 
+    def _forget(self, protocol: asyncio.Protocol) -> None:
+        """A connection broke before it was made known."""
+        self._expected.discard(protocol)
+        if self._listening.is_paused:
+            self._resume_accepting()
+
     def _make_proxied(self) -> ProxyProtocol:
         def make_connection(transport: asyncio.Transport, address: str | None) -> Connection:
             connection = self._make_connection()
@@ -158,7 +163,7 @@ class HTTPServer:
 
     def adopt(self, connection: Outgoing, transport: asyncio.Transport) -> None:
         """Take note of a new connection."""
-        self._expected.discard(cast(Connection, connection))
+        self._expected.discard(connection)
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple) and peer:
             connection.remote_ip = peer[0]

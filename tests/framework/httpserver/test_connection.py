@@ -166,6 +166,54 @@ def test_half_closed_client_gets_its_answer(loop):
     assert transport.sent.startswith(b"HTTP/1.1 200") and transport.is_closed
 
 
+def test_half_closed_client_gets_all_its_pipelined_answers(loop):
+    requests = []
+    connection, transport = connect(loop, requests.append)
+    connection.data_received(GET + POST + b"12345" + GET)
+    assert connection.eof_received()
+    for number in range(3):
+        assert not transport.is_closed and len(requests) == number + 1
+        hello(requests[number])
+    assert transport.sent.count(b"HTTP/1.1 200") == 3 and transport.is_closed
+    assert transport.sent.count(b"Connection: close") == 1
+
+
+def test_half_a_head_and_the_end_is_no_request(loop):
+    connection, _ = connect(loop)
+    connection.data_received(b"GET / HT")
+    assert not connection.eof_received()
+
+
+def test_hold_starts_no_request_whose_body_was_under_way(loop):
+    connection, transport = connect(loop)
+    connection.data_received(POST + b"12")
+    connection._server.hold()
+    connection.data_received(b"345")
+    connection.expire()
+    assert transport.sent == b""
+    connection._server.resume()
+    assert transport.sent.startswith(b"HTTP/1.1 200")
+
+
+def test_cancelled_application_is_no_error(loop, caplog):
+    tasks = []
+
+    async def application(request):
+        tasks.append(asyncio.current_task())
+        await asyncio.Event().wait()
+
+    async def main():
+        connection, transport = connect(loop, application)
+        connection.data_received(GET)
+        tasks[0].cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert transport.is_closed
+
+    loop.run_until_complete(main())
+    assert not caplog.records
+
+
 def test_detach_hands_over_the_socket_and_what_was_read_ahead(loop):
     taken = []
     connection, transport = connect(loop, lambda request: taken.append(request.connection.detach()))

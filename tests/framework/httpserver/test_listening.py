@@ -24,7 +24,7 @@ def test_pause_queues_in_the_kernel_and_resume_takes_up():
         loop = asyncio.get_running_loop()
         listener = listening_socket()
         port = listener.getsockname()[1]
-        listening = Listening(Greeting)
+        listening = Listening(Greeting, print)
         listening.add(listener, loop)
         assert await greeting(port) == b"hello"
         listening.pause()
@@ -44,7 +44,7 @@ def test_queue_is_emptied_before_closing():
         loop = asyncio.get_running_loop()
         listener = listening_socket()
         address = listener.getsockname()
-        listening = Listening(Greeting)
+        listening = Listening(Greeting, print)
         listening.add(listener, loop)
         listening.pause()
         with socket.create_connection(address) as one, socket.create_connection(address) as other:

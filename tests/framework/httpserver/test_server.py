@@ -289,6 +289,22 @@ def test_tls_with_a_certificate_renewed_while_serving(tmp_path, caplog):
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
+def test_clients_that_never_finish_their_handshake_keep_nobody_out_for_long(tmp_path):
+    certificate = make_certificate(tmp_path, "only")
+    context = ssl.create_default_context(cafile=certificate[0])
+    context.check_hostname = False
+
+    async def main():
+        options = {"ssl_options": {"certfile": certificate[0], "keyfile": certificate[1]}, "tls_handshake_s": 0.2}
+        async with serving(hello, max_connections=3, **options) as server, contextlib.AsyncExitStack() as stack:
+            for _ in range(8):
+                await stack.enter_async_context(connected(server.port))
+            async with connected(server.port, ssl=context) as client:
+                assert (await client.ask(GET % 1))[0] == 200
+
+    run(main)
+
+
 def test_send_file_over_tcp_and_tls(tmp_path):
     content = bytes(range(256)) * 4000
     path = tmp_path / "file"
