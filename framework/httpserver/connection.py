@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from framework.httpserver.server import HTTPServer
 
 _new_request = HTTPRequest.__new__
-_SMALL_HEAD_BYTES = 1024
 # A client that pipelines thousands of requests shall not keep the loop from others (measured: 3 us for each).
 _STEPS_PER_TURN = 200
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -61,7 +60,7 @@ class Connection(Outgoing):
             line, host_field = match.groups()
             parts = known_start_lines.get(line)
             host = known_hosts.get(host_field)
-            if parts is not None and host is not None and len(data) <= _SMALL_HEAD_BYTES:
+            if parts is not None and host is not None and len(data) <= self._server.small_head_bytes:
                 self._call_application(self._begin(parts, host, data))
                 return
         if self._state == LINGER:
@@ -211,7 +210,7 @@ class Connection(Outgoing):
         start, end = plain.span()
         parts = known_start_lines.get(plain[1])
         host = known_hosts.get(plain[2])
-        if parts is None or host is None or end - start > _SMALL_HEAD_BYTES:
+        if parts is None or host is None or end - start > self._server.small_head_bytes:
             return False
         self._position = end
         request = self._begin(parts, host, data[start:end])
@@ -256,7 +255,7 @@ class Connection(Outgoing):
 
     def _check_sizes(self, head: bytes, target: bytes) -> None:
         self._head_reader = None
-        if len(head) <= _SMALL_HEAD_BYTES:
+        if len(head) <= self._server.small_head_bytes:
             return
         limits = self._server.limits
         if len(target) > limits.max_target_bytes:

@@ -43,6 +43,15 @@ class Limits:
     """For a TLS handshake."""
 
 
+_SHORTEST_FIELD_BYTES = len(b"A:\r\n")
+
+
+def small_head_bytes(limits: Limits) -> int:
+    """The size up to which a head is within all limits of heads, whatever it holds."""
+    most_fields_bytes = limits.max_header_fields * _SHORTEST_FIELD_BYTES
+    return min(1024, limits.max_head_bytes, limits.max_target_bytes, most_fields_bytes)
+
+
 # What the process needs for itself: listeners, log files, the database, the bus, uploads on disk.
 _RESERVED_DESCRIPTORS = 64
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from framework import clock, netutil
 from framework.httpserver.connection import Connection
-from framework.httpserver.limits import Limits, most_connections
+from framework.httpserver.limits import Limits, most_connections, small_head_bytes
 from framework.httpserver.listening import Listening
 from framework.httpserver.outgoing import Outgoing
 from framework.httpserver.proxyprotocol import ProxyProtocol
@@ -43,6 +43,7 @@ class HTTPServer:
             request_callback, "body_receiver", None
         )
         self.limits = Limits(**limits)
+        self.small_head_bytes = small_head_bytes(self.limits)
         self.keeps_alive = not no_keep_alive
         self.is_taking_requests = True
         self._believes_headers = xheaders
