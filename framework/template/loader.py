@@ -84,7 +84,7 @@ class Template:
         self.code = ""
         self.compiled = self._compile()
 
-    def generate(self, **kwargs: Any) -> bytes:
+    def generate(self, /, **kwargs: Any) -> bytes:
         """The template's text as UTF-8, with `kwargs` as its names.
 
         Raises:

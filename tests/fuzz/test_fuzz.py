@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.fuzz import http1, multipart
+from tests.fuzz import http1, links, multipart, templates
 
 
-@pytest.mark.parametrize("target", [http1, multipart], ids=lambda target: target.__name__)
+@pytest.mark.parametrize("target", [http1, links, multipart, templates], ids=lambda target: target.__name__)
 def test_fuzz_for_a_second(target):
     assert target.run(seconds=1) > 0

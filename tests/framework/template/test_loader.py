@@ -70,6 +70,10 @@ def test_loader_settings_hold_for_its_templates() -> None:
     assert loader.load("a").generate(x="<") == b"< <"
 
 
+def test_a_name_may_be_self() -> None:
+    assert Template("{{ self }}").generate(self=1) == b"1"
+
+
 def test_names_of_one_rendering_do_not_leak_into_the_next() -> None:
     template = Template("{{ x }}")
     template.generate(x=1)
