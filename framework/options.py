@@ -414,7 +414,6 @@ options = OptionParser()
 """The settings of this process."""
 
 
-
 def enable_pretty_logging() -> None:
     """Log for people, as programs of 2011 ask for from here; see framework.log."""
     from framework import log

@@ -11,7 +11,7 @@
     http_server.listen(8888)
     ioloop.IOLoop.instance().start()
 
-The rooms, in reading order: `limits`, `targets`, `xheaders`, `refusal`, `incoming` (bodies), `sendfile`, `outgoing`
+The rooms, in reading order: `targets`, `limits`, `xheaders`, `refusal`, `incoming` (bodies), `sendfile`, `outgoing`
 (the half of a connection that writes), `connection` (the half that reads and calls), `proxyprotocol`, `listening`,
 `server`.
 """

@@ -25,6 +25,7 @@ from framework import clock
 from framework.errors import ProtocolError
 from framework.http1 import Framing, HeadReader, match_head, match_lone_plain_head, match_plain_head
 from framework.httpserver.incoming import IncomingBody
+from framework.httpserver.limits import allows_known_head
 from framework.httpserver.outgoing import ANSWER, BODY, GONE, HEAD, IDLE, LINGER, Outgoing
 from framework.httpserver.targets import Target, known_hosts, known_start_lines, resolve_host, resolve_start_line
 from framework.log import app_log, gen_log
@@ -60,7 +61,8 @@ class Connection(Outgoing):
             line, host_field = match.groups()
             parts = known_start_lines.get(line)
             host = known_hosts.get(host_field)
-            if parts is not None and host is not None and len(data) <= self._server.small_head_bytes:
+            is_small = len(data) <= self._server.small_head_bytes
+            if parts is not None and host is not None and (is_small or allows_known_head(self._server.limits, data)):
                 self._call_application(self._begin(parts, host, data))
                 return
         if self._state == LINGER:

@@ -3,6 +3,8 @@
 import resource
 from dataclasses import dataclass
 
+from framework.httpserver.targets import LONGEST_KNOWN_BYTES
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -50,6 +52,13 @@ def small_head_bytes(limits: Limits) -> int:
     """The size up to which a head is within all limits of heads, whatever it holds."""
     most_fields_bytes = limits.max_header_fields * _SHORTEST_FIELD_BYTES
     return min(1024, limits.max_head_bytes, limits.max_target_bytes, most_fields_bytes)
+
+
+def allows_known_head(limits: Limits, head: bytes) -> bool:
+    """Whether a head is surely within all limits, if its start line is one of those that are remembered."""
+    if len(head) > limits.max_head_bytes or limits.max_target_bytes < LONGEST_KNOWN_BYTES:
+        return False
+    return head.count(b"\n") - 2 <= limits.max_header_fields
 
 
 # What the process needs for itself: listeners, log files, the database, the bus, uploads on disk.

@@ -15,7 +15,7 @@ known_hosts: dict[bytes, str] = {}
 """Valid values of Host."""
 
 _MAX_ENTRIES = 2048
-_MAX_ENTRY_BYTES = 256
+LONGEST_KNOWN_BYTES = 256
 
 
 def resolve_start_line(line: bytes, method: bytes, target: bytes) -> Target:
@@ -26,7 +26,7 @@ def resolve_start_line(line: bytes, method: bytes, target: bytes) -> Target:
     """
     path, query, host = split_target(method, target)
     parts = (method.decode("ascii"), decode_text(target), path, query, host)
-    if target[:1] == b"/" and line.endswith(b"HTTP/1.1") and len(line) <= _MAX_ENTRY_BYTES:
+    if target[:1] == b"/" and line.endswith(b"HTTP/1.1") and len(line) <= LONGEST_KNOWN_BYTES:
         if len(known_start_lines) >= _MAX_ENTRIES:
             known_start_lines.clear()
         known_start_lines[line] = parts
@@ -36,7 +36,7 @@ def resolve_start_line(line: bytes, method: bytes, target: bytes) -> Target:
 def resolve_host(host: bytes) -> str:
     """A Host that was found valid, as text."""
     text = host.decode("latin-1")
-    if len(host) <= _MAX_ENTRY_BYTES:
+    if len(host) <= LONGEST_KNOWN_BYTES:
         if len(known_hosts) >= _MAX_ENTRIES:
             known_hosts.clear()
         known_hosts[host] = text
