@@ -55,6 +55,7 @@ class Stack:
             "NGINX_TLS_LISTEN": f"127.0.0.1:{find_free_port()}",
             "SLOTS": "2",
             "TEST_ROUTES": "true",
+            "HEALTH_INTERVAL": "1s",  # `up --wait` waits for the first probe
             **settings,
         }
         self.engine = docker.from_env()
