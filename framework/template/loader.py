@@ -8,7 +8,7 @@ import os
 import posixpath
 import threading
 from collections.abc import Callable, Mapping
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, TracebackType
 from typing import Any
 
 from framework import escape
@@ -137,7 +137,8 @@ class Template:
 
     @property
     def _filename(self) -> str:
-        return f"<template {self.name}>"
+        # Not _filename_of: when a template renders itself, what was explained inside is not explained again.
+        return f"<code of template {self.name}>"
 
     def _ancestors(self) -> "list[Template]":
         """This template, the one it extends, and so on."""
@@ -158,26 +159,56 @@ class Template:
             message = f"{node.name}: no such template" if not isinstance(error, RecursionError) else "it uses itself"
             raise ParseError(message, place.template, place.line, self._line_of(place)) from error
 
-    def _line_of(self, place: Place) -> str:
-        """The source of a line, of this template or of another that was loaded."""
+    def _lines_of(self, name: str) -> list[str]:
+        """The source lines of this template or of another that was loaded."""
         template: Template | None = self
-        if place.template != self.name and self.loader is not None:
-            template = self.loader.templates.get(place.template)
-        lines = template._source.lines if template is not None else []
+        if name != self.name and self.loader is not None:
+            template = self.loader.templates.get(name)
+        return template._source.lines if template is not None else []
+
+    def _line_of(self, place: Place) -> str:
+        lines = self._lines_of(place.template)
         return lines[place.line - 1] if place.line <= len(lines) else ""
 
     def _explain(self, error: BaseException) -> None:
-        """Note on the error which line of which template it comes from, and let tracebacks show the source."""
-        lines = [self._line_of(place) + "\n" for place in self._places]
-        linecache.cache[self._filename] = (len(lines), None, lines, self._filename)
-        traceback, line = error.__traceback__, 0
-        while traceback is not None:
-            if traceback.tb_frame.f_code.co_filename == self._filename:
-                line = traceback.tb_lineno
-            traceback = traceback.tb_next
-        if 0 < line <= len(self._places):
-            place = self._places[line - 1]
-            error.add_note(f"in template {place.template}, line {place.line}: {self._line_of(place).strip()}")
+        """Let the error's traceback show lines of templates for those of the generated code, and note the last."""
+        entries: list[TracebackType] = []
+        entry = error.__traceback__
+        while entry is not None:
+            entries.append(entry)
+            entry = entry.tb_next
+        shown: TracebackType | None = None
+        noted: Place | None = None
+        for entry in reversed(entries):
+            frame, instruction, line = entry.tb_frame, entry.tb_lasti, entry.tb_lineno
+            if frame.f_code.co_filename == self._filename and 0 < line <= len(self._places):
+                place = self._places[line - 1]
+                noted = noted or place
+                lines = [source + "\n" for source in self._lines_of(place.template)]
+                filename = _filename_of(place.template)
+                linecache.cache[filename] = (len(lines), None, lines, filename)
+                stand_in = _make_traceback(filename, place.line)
+                frame, instruction, line = stand_in.tb_frame, stand_in.tb_lasti, place.line
+            shown = TracebackType(shown, frame, instruction, line)
+        error.__traceback__ = shown
+        if noted is not None:
+            error.add_note(f"in template {noted.template}, line {noted.line}: {self._line_of(noted).strip()}")
+
+
+def _filename_of(template: str) -> str:
+    return f"<template {template}>"
+
+
+def _make_traceback(filename: str, line: int) -> TracebackType:
+    """A traceback's entry for that line. Only code that fails there has one, so such code is made and run."""
+    code = compile("\n" * (line - 1) + "raise Exception", filename, "exec")
+    try:
+        exec(code.replace(co_name="template", co_qualname="template"), {})
+    except Exception as error:  # the one just raised
+        traceback = error.__traceback__
+        if traceback is not None and traceback.tb_next is not None:
+            return traceback.tb_next
+    raise AssertionError("a raise did not raise")
 
 
 def _find_blocks(template: Template, blocks: dict[str, Block], depth: int) -> None:

@@ -60,6 +60,28 @@ def test_item_043_error_names_template_line_and_source() -> None:
     assert "{{ 1 / zero }}" in "".join(traceback.format_exception(caught.value))
 
 
+def test_item_043_traceback_has_the_lines_of_each_template() -> None:
+    base = "<html>\n{% block body %}{% end %}"
+    page = "{% extends base %}\n\n{% block body %}\n{% apply f %}{{ 1 / zero }}{% end %}{% end %}"
+    with pytest.raises(ZeroDivisionError) as caught:
+        DictLoader({"base": base, "page": page}).load("page").generate(zero=0, f=str)
+    entries = [(entry.filename, entry.lineno, entry.line) for entry in traceback.extract_tb(caught.value.__traceback__)]
+    line = (4, "{% apply f %}{{ 1 / zero }}{% end %}{% end %}")
+    assert entries[-2:] == [("<template page>", *line), ("<template page>", *line)]
+
+
+def test_item_043_template_that_renders_itself_is_explained_once_for_each() -> None:
+    template = Template("\n\n{{ render(depth) }}")
+
+    def render(depth: int) -> bytes:
+        return template.generate(render=render, depth=depth - 1) if depth else b"" % 0  # nothing to format
+
+    with pytest.raises(TypeError) as caught:
+        render(2)
+    entries = traceback.extract_tb(caught.value.__traceback__)
+    assert [entry.lineno for entry in entries if entry.filename == "<template <string>>"] == [3, 3]
+
+
 def test_item_043_unknown_name_is_python_s_own_error() -> None:
     with pytest.raises(NameError, match="nothing"):
         Template("{{ nothing }}").generate()
