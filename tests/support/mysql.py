@@ -24,10 +24,9 @@ class Server:
 
     def install(self) -> None:
         """Create the system tables and a database named test, open to the user test with the password secret."""
-        data = self.folder / "data"
         installer = shutil.which("mariadb-install-db")
         assert installer, "mariadb-install-db is missing: install the package mariadb-server"
-        arguments = [f"--datadir={data}", "--auth-root-authentication-method=normal", "--skip-test-db", *_run_as()]
+        arguments = ["--auth-root-authentication-method=normal", "--skip-test-db", *self._places()]
         done = subprocess.run([installer, "--no-defaults", *arguments], capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"mariadb-install-db: exit {done.returncode}: {(done.stdout + done.stderr)[-2000:]}")
@@ -36,6 +35,12 @@ class Server:
             cursor.execute("CREATE DATABASE test CHARACTER SET utf8mb4")
             cursor.execute("CREATE USER test@localhost IDENTIFIED BY 'secret'")
             cursor.execute("GRANT ALL ON test.* TO test@localhost")
+
+    def _places(self) -> list[str]:
+        # A server that starts removes temporary tables that it finds in its tmpdir: in /tmp also those of others.
+        temporary = self.folder / "tmp"
+        temporary.mkdir(exist_ok=True)
+        return [f"--datadir={self.folder / 'data'}", f"--tmpdir={temporary}", *_run_as()]
 
     def connect_as_root(self) -> "pymysql.Connection[pymysql.cursors.Cursor]":
         return pymysql.connect(unix_socket=self.socket, user="root", autocommit=True)
@@ -48,7 +53,7 @@ class Server:
                 [
                     self.binary,
                     "--no-defaults",
-                    f"--datadir={self.folder / 'data'}",
+                    *self._places(),
                     f"--socket={self.socket}",
                     f"--pid-file={self.folder / 'pid'}",
                     "--skip-networking",
@@ -56,7 +61,6 @@ class Server:
                     "--innodb-log-file-size=16M",
                     "--skip-log-bin",
                     "--max-connections=300",
-                    *_run_as(),
                 ],
                 stdout=output,
                 stderr=output,
