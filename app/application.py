@@ -51,7 +51,7 @@ class FeedApplication(Application):
 
     async def warm_up(self) -> None:
         """Compile the templates, connect to bus and database; an absent database does not keep us from starting."""
-        for path in sorted((HERE / "templates").glob("*.html")):
+        for path in sorted((HERE / "templates").iterdir()):
             self.loader.load(path.name)
         await self.bus.start()
         self.updates = Updates(self.feed, self.bus)

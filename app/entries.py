@@ -11,6 +11,8 @@ from framework.escape import json_decode
 from framework.web import HTTPError, RequestHandler, authenticated
 
 LONGEST_WAIT_S = 25.0  # below the minute after which proxies and phones give up
+# Forms are cleaned by get_argument; JSON can spell all of these, and neither UTF-8 nor Atom's XML can hold them.
+_NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 
 
@@ -44,12 +46,26 @@ class EntryHandler(Page):
     """One entry by itself."""
 
     async def get(self, entry_id: str) -> None:
+        sequence = await self.app.feed.last_sequence()
         entry = await self.app.feed.entry(_parse_id(entry_id))
         if entry is None:
             raise HTTPError(404)
         comments = await self.app.feed.comments([entry.id])
         liked = await self.app.feed.liked_by(self.current_user.id, [entry.id]) if self.current_user else set()
-        self.render("entry.html", entry=entry, comments=comments, liked=liked)
+        self.render("entry.html", entry=entry, comments=comments, liked=liked, sequence=sequence)
+
+
+class AtomHandler(Page):
+    """The latest entries for feed readers (RFC 4287)."""
+
+    async def get(self) -> None:
+        entries = await self.app.feed.entries()
+        self.set_header("Content-Type", "application/atom+xml; charset=utf-8")
+        site = f"{self.request.protocol}://{self.request.host}"
+        self.render("feed.xml", entries=entries, site=site, updated=entries[0].created if entries else None)
+
+    def give_xsrf_cookie(self) -> None:
+        """Feed readers send no forms."""
 
 
 class _Post(Page):
@@ -65,13 +81,15 @@ class _Post(Page):
         if content_type.startswith(b"application/json"):
             try:
                 given: Any = json_decode(self.request.body)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:  # [[[[…
                 raise HTTPError(400, "the body is not JSON") from error
         else:
             given = {name: self.get_body_argument(name, "") for name in ("text", "client_id")}
         text, client_id = (given.get(name) for name in ("text", "client_id")) if isinstance(given, dict) else ("", "")
         if not isinstance(text, str) or not text.strip() or len(text) > MAX_TEXT_CHARS:
             raise HTTPError(400, "text: expected 1 to %d characters", MAX_TEXT_CHARS)
+        if _NO_TEXT.search(text):
+            raise HTTPError(400, "text: expected no control characters and no halves of characters")
         if not isinstance(client_id, str) or not _CLIENT_ID.fullmatch(client_id):
             raise HTTPError(400, "client_id: expected 8 to 64 letters, digits, . _ or -")
         return {"text": text.strip().replace("\r\n", "\n"), "client_id": client_id}
@@ -119,7 +137,10 @@ class LikesHandler(_Post):
 
 
 class UpdatesHandler(Page):
-    """Long poll: `since` is the last number that the page has seen; answers what follows, or nothing after a while."""
+    """Long poll: `since` is the last number that the page has seen; answers what follows, or nothing after a while.
+
+    `is_reset` says that the page knows of things that a restored backup does not, and had better be loaded again.
+    """
 
     async def get(self) -> None:
         since = _parse_id(self.get_argument("since"))
@@ -130,7 +151,10 @@ class UpdatesHandler(Page):
         finally:
             forget()
         self.set_header("Cache-Control", "no-store")
-        self.finish({"sequence": events[-1]["seq"] if events else since, "events": events})
+        if events is None:
+            self.finish({"sequence": self.app.updates.latest, "events": [], "is_reset": True})
+        else:
+            self.finish({"sequence": events[-1]["seq"] if events else since, "events": events})
 
 
 class AboutHandler(Page):

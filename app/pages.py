@@ -43,6 +43,8 @@ class Page(RequestHandler):
     def set_default_headers(self) -> None:
         for name, value in SECURITY_HEADERS.items():
             self.set_header(name, value)
+        # Pages show who is signed in; an ETag makes asking again cheap.
+        self.set_header("Cache-Control", "private, no-cache")
 
     def get_current_user(self) -> User | None:
         cookie = self.get_signed_cookie("user")

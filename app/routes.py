@@ -9,6 +9,7 @@ ROUTES: list[Any] = [
     url(r"/", entries.HomeHandler, name="home"),
     url(r"/hello", entries.HelloHandler),
     url(r"/about", entries.AboutHandler),
+    url(r"/feed\.atom", entries.AtomHandler),
     url(r"/login", accounts.LoginHandler),
     url(r"/logout", accounts.LogoutHandler),
     url(r"/locale", accounts.LocaleHandler),

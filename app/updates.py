@@ -57,17 +57,32 @@ class Updates:
         """Something was written: wake up everyone, on every frontend."""
         self._bus.publish(CHANNEL)
 
-    async def after(self, sequence: int, timeout_s: float) -> list[dict[str, Any]]:
+    @property
+    def latest(self) -> int:
+        """The number of the latest event known here; 0 before the first look at the database."""
+        return self._latest or 0
+
+    async def after(self, sequence: int, timeout_s: float) -> list[dict[str, Any]] | None:
         """The events behind that number; waits for the first one, and gives none if timeout_s passes before.
+
+        None if the database has not given that number yet: a backup has been restored since the page was made.
 
         Raises:
             DatabaseUnavailable: if the database has to be asked and is away.
         """
         deadline = asyncio.get_running_loop().time() + timeout_s
         while not (events := await self._known_after(sequence)):
+            if await self._is_from_the_future(sequence):
+                return None
             if self._is_closed or not await self._wait(deadline):
                 return []
         return events
+
+    async def _is_from_the_future(self, sequence: int) -> bool:
+        if self._latest is None or sequence <= self._latest:
+            return False
+        self._news.set()  # most likely the page has been served by a frontend that knows more
+        return sequence > await self._feed.last_sequence()
 
     async def _wait(self, deadline: float) -> bool:
         """True once something may be new; False at the deadline, or if the page had better ask another frontend."""
@@ -94,8 +109,6 @@ class Updates:
         if self._latest is None:
             return []  # the first look is under way: thousands who come back after a deploy must not each ask
         if sequence >= self._latest:
-            if sequence > self._latest:
-                self._news.set()  # the page has been served by a frontend that knows more
             return []
         if self._tail and self._tail[0]["seq"] <= sequence + 1:
             return [event for event in self._tail if event["seq"] > sequence][:MAX_EVENTS]
@@ -118,10 +131,16 @@ class Updates:
         latest = self._latest
         if latest is None:
             latest = max(await self._feed.last_sequence() - TAIL // 2, 0)
+        known = self._latest
         while events := await self._feed.events_after(latest):
             self._tail.extend(events)
             self._latest = latest = events[-1]["seq"]
             self._wake_all(True)
         if self._latest is None:
             self._latest = latest
+            self._wake_all(True)
+        elif self._latest == known and (given := await self._feed.last_sequence()) < known:
+            # A backup was restored: numbers are given a second time, and what is kept here never happened.
+            self._tail.clear()
+            self._latest = given
             self._wake_all(True)

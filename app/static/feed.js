@@ -41,32 +41,70 @@ function fillText(element, text) {
   element.append(text.slice(position));
 }
 
-function showEntry(entry) {
-  let article = document.getElementById(`entry-${entry.id}`);
-  if (article) return article;
-  article = entryTemplate.content.firstElementChild.cloneNode(true);
-  article.id = `entry-${entry.id}`;
-  article.dataset.id = entry.id;
+function fillEntry(article, author, created, text) {
   const face = article.querySelector(".face");
-  face.textContent = [...entry.author][0].toUpperCase();
-  face.dataset.hue = hue(entry.author);
-  article.querySelector(".author").textContent = entry.author;
-  article.querySelector(".when").href = `/entry/${entry.id}`;
+  face.textContent = [...author][0].toUpperCase();
+  face.dataset.hue = hue(author);
+  article.querySelector(".author").textContent = author;
   const time = article.querySelector("time");
-  time.dateTime = entry.created;
+  time.dateTime = created;
   formatAge(time);
-  fillText(article.querySelector(".text"), entry.text);
+  const paragraph = article.querySelector(".text");
+  paragraph.textContent = "";
+  fillText(paragraph, text);
+}
+
+// Gives an entry its number: its addresses, and its place below all newer ones.
+function numberEntry(article, id) {
+  article.id = `entry-${id}`;
+  article.dataset.id = id;
+  article.querySelector(".when").href = `/entry/${id}`;
   const like = article.querySelector("form.like");
-  if (like) like.action = `/entry/${entry.id}/like`;
+  if (like) like.action = `/entry/${id}/like`;
   const comment = article.querySelector("form.comment");
   if (comment) {
-    comment.action = `/entry/${entry.id}/comments`;
+    comment.action = `/entry/${id}/comments`;
     comment.elements.client_id.value = newId();
   }
   // Events may come out of the order of ids: the newest id stands first.
-  const next = [...feed.children].find((other) => Number(other.dataset.id) < entry.id);
-  feed.insertBefore(article, next || null);
+  const next = [...feed.children].find((other) => Number(other.dataset.id) < id) || null;
+  if (!article.isConnected || article.nextElementSibling !== next) feed.insertBefore(article, next);
   document.getElementById("empty")?.remove();
+}
+
+// What was written on this page is shown at once; its number comes with the answer or with the event, whichever is first.
+function showPending(author, text) {
+  const article = entryTemplate.content.firstElementChild.cloneNode(true);
+  article.classList.add("pending");
+  article.dataset.text = text;
+  fillEntry(article, author, new Date().toISOString(), text);
+  feed.prepend(article);
+  return article;
+}
+
+function settle(article, id) {
+  if (!article.classList.contains("pending")) return;
+  const shown = document.getElementById(`entry-${id}`);
+  if (shown && shown !== article) {
+    article.remove();
+    return;
+  }
+  article.classList.remove("pending", "fresh");
+  numberEntry(article, id);
+}
+
+function showEntry(entry) {
+  const known = document.getElementById(`entry-${entry.id}`);
+  if (known) return known;
+  const pending = [...feed.querySelectorAll(".pending")].find(
+    (article) => article.dataset.text === entry.text && article.querySelector(".author").textContent === entry.author);
+  if (pending) {
+    settle(pending, entry.id);
+    return pending;
+  }
+  const article = entryTemplate.content.firstElementChild.cloneNode(true);
+  fillEntry(article, entry.author, entry.created, entry.text);
+  numberEntry(article, entry.id);
   announcer.textContent = feed.dataset.announce.replace("%s", entry.author);
   return article;
 }
@@ -89,7 +127,8 @@ function showComment(article, comment) {
 
 function show(event) {
   const isKnown = document.getElementById(`entry-${event.entry.id}`);
-  if (!isKnown && event.kind !== "entry") return; // an old entry that this page does not show
+  // An old entry that this page does not show, or a page of one entry.
+  if (!isKnown && (event.kind !== "entry" || !entryTemplate)) return;
   const article = showEntry(event.entry);
   article.querySelector(".likes").textContent = event.entry.likes || "";
   if (event.comment) showComment(article, event.comment);
@@ -102,6 +141,7 @@ async function follow() {
       const answer = await fetch(`/updates?since=${sequence}`, { headers: { Accept: "application/json" }, cache: "no-store" });
       if (!answer.ok) throw new Error(answer.status);
       const news = await answer.json();
+      if (news.is_reset && !document.getElementById("text")?.value) location.reload(); // a backup has been restored
       news.events.forEach(show);
       sequence = news.sequence;
       status.hidden = true;
@@ -114,15 +154,13 @@ async function follow() {
   }
 }
 
-// Sends a form; a lost or temporary answer is asked for again with the same client_id.
-async function send(form, onTrouble) {
-  const body = new URLSearchParams(new FormData(form));
-  if (form.dataset.like) body.set("like", form.dataset.like);
+// Sends a form's fields; a lost or temporary answer is asked for again with the same client_id.
+async function send(address, body, onTrouble) {
   for (let pause = 500; ; pause = Math.min(pause * 2, 8000)) {
     try {
-      const answer = await fetch(form.action, { method: "POST", body, headers: { Accept: "application/json" } });
+      const answer = await fetch(address, { method: "POST", body, headers: { Accept: "application/json" } });
       if (answer.ok) return await answer.json();
-      if (answer.status < 500) return null;
+      if (answer.status < 500 && answer.status !== 429) return null;
     } catch {
       // no answer: it may have happened or not, and the same id makes both right
     }
@@ -131,15 +169,35 @@ async function send(form, onTrouble) {
   }
 }
 
-async function submit(form) {
+async function submitEntry(form) {
   const problem = document.getElementById("problem");
+  const body = new URLSearchParams(new FormData(form));
+  const field = form.elements.text;
+  const text = field.value.trim().replace(/\r\n/g, "\n");
+  if (!text) return;
+  const article = showPending(form.dataset.author, text);
+  field.value = "";
+  form.elements.client_id.value = newId();
+  const result = await send(form.action, body, () => { problem.textContent = problem.dataset.retry; });
+  problem.textContent = result ? "" : problem.dataset.failed;
+  if (result) {
+    settle(article, result.id);
+  } else {
+    article.remove();
+    field.value = field.value ? `${text}\n${field.value}` : text; // nothing that was written is lost
+  }
+}
+
+async function submit(form) {
+  const body = new URLSearchParams(new FormData(form));
+  const isLike = form.classList.contains("like");
+  if (isLike) body.set("like", form.dataset.like);
   const button = form.querySelector("button");
   button.disabled = true;
-  const result = await send(form, () => { if (problem) problem.textContent = problem.dataset.retry; });
+  const result = await send(form.action, body, () => {});
   button.disabled = false;
-  if (problem) problem.textContent = result ? "" : problem.dataset.failed;
   if (!result) return;
-  if (form.classList.contains("like")) {
+  if (isLike) {
     button.value = result.is_liked ? "0" : "1";
     button.setAttribute("aria-pressed", String(result.is_liked));
     return;
@@ -153,12 +211,14 @@ document.addEventListener("submit", (event) => {
   if (!form.matches("#compose, form.like, form.comment")) return;
   event.preventDefault();
   if (event.submitter?.name === "like") form.dataset.like = event.submitter.value;
-  submit(form);
+  if (form.id === "compose") submitEntry(form);
+  else submit(form);
 });
 
 document.getElementById("text")?.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) event.target.form.requestSubmit();
 });
 
+document.querySelectorAll(".when time").forEach(formatAge);
 setInterval(() => document.querySelectorAll(".when time").forEach(formatAge), 30000);
 if (feed.dataset.live === "true") follow();

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Callable
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -173,5 +174,47 @@ def test_hello_and_about(run: Run) -> None:
         hello = await Client(application).fetch_async("/hello")
         assert (hello.body, hello.headers.get("Set-Cookie")) == (b"Hello, world", None)
         assert "About" in (await Client(application).fetch_async("/about")).text
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"text": "half \\ud800", "client_id": "client-1"}',
+        b'{"text": "nul \\u0000", "client_id": "client-1"}',
+        b"[" * 100_000,
+        b'{"text": ["x"], "client_id": "client-1"}',
+    ],
+)
+def test_json_that_no_page_could_show_is_refused(run: Run, body: bytes) -> None:
+    async def scenario(application: FeedApplication) -> None:
+        ada = await signed_in(application)
+        headers = {"Content-Type": "application/json", "X-XSRFToken": ada.cookies["_xsrf"]}
+        assert (await ada.fetch_async("/entries", "POST", body=body, headers=headers)).status == 400
+
+    run(scenario)
+
+
+def test_atom_feed_is_xml_with_the_newest_entry_first(run: Run) -> None:
+    async def scenario(application: FeedApplication) -> None:
+        ada = await signed_in(application, "Ada & <Bob>")
+        for text in ("older", "newer: <b> & http://example.com/?a=1&b=2"):
+            await post(ada, "/entries", text)
+        answer = await Client(application).fetch_async("/feed.atom")
+        assert answer.headers["Content-Type"] == "application/atom+xml; charset=utf-8"
+        root = ElementTree.fromstring(answer.text.encode())
+        atom = {"a": "http://www.w3.org/2005/Atom"}
+        assert [e.text for e in root.findall("a:entry/a:title", atom)][1] == "older"
+        assert root.findtext("a:entry/a:author/a:name", None, atom) == "Ada & <Bob>"
+        content = root.findtext("a:entry/a:content", None, atom)
+        assert content and '&lt;b&gt; &amp; <a href="http://example.com/?a=1&amp;b=2">' in content
+
+    run(scenario)
+
+
+def test_pages_are_private(run: Run) -> None:
+    async def scenario(application: FeedApplication) -> None:
+        assert (await Client(application).fetch_async("/")).headers["Cache-Control"] == "private, no-cache"
 
     run(scenario)

@@ -16,7 +16,7 @@ def test_event_reaches_ten_thousand_waiting_pages(database: Address) -> None:
             user = await application.feed.sign_in("Ada")
             await application.feed.post_entry(user, "client-0", "first")
             updates.announce()
-            start = (await updates.after(0, 5))[-1]["seq"]
+            start = (await updates.after(0, 5) or [])[-1]["seq"]
             tasks = [asyncio.create_task(updates.after(start, 30)) for _ in range(10_000)]
             while updates.waiting < len(tasks):
                 await asyncio.sleep(0)
@@ -91,5 +91,31 @@ def test_tail_serves_what_the_database_no_longer_has(database: Address) -> None:
             await asyncio.to_thread(db.execute, "DELETE FROM events")
             assert [event["entry"]["text"] for event in await application.updates.after(0, 0)] == ["kept"]
             db.close()
+
+    asyncio.run(scenario())
+
+
+def test_restored_backup_is_noticed_by_frontends_and_pages(database: Address) -> None:
+    """Numbers are given a second time then: nobody may wait for those that were given before."""
+
+    async def scenario() -> None:
+        async with serving(database) as application:
+            updates: Updates = application.updates
+            user = await application.feed.sign_in("Ada")
+            for n in range(3):
+                await application.feed.post_entry(user, f"client-{n}", str(n))
+            updates.announce()
+            assert [event["seq"] for event in await updates.after(0, 5) or []] == [1, 2, 3]
+            waiting = asyncio.create_task(updates.after(3, 30))
+            await application.pool.execute("DELETE FROM events WHERE seq > 1")
+            await application.pool.execute("UPDATE sequences SET value = 1")
+            updates.announce()
+            assert await waiting is None
+            assert await updates.after(3, 30) is None
+            assert updates.latest == 1
+            waiting = asyncio.create_task(updates.after(1, 30))
+            await application.feed.post_entry(user, "client-9", "after the restore")
+            updates.announce()
+            assert [event["entry"]["text"] for event in await waiting or []] == ["after the restore"]
 
     asyncio.run(scenario())
