@@ -1,0 +1,114 @@
+"""The store on a real file system: atomic replacement, listings, multipart uploads, sweeping."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from framework.s3server.store import Store, StoreError
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path)
+    store.create_bucket("bucket")
+    yield store
+    store.close()
+
+
+def _put(store: Store, key: str, data: bytes = b"data") -> None:
+    draft = store.begin()
+    draft.write(data)
+    store.put("bucket", key, draft, len(data), "0" * 32, {})
+
+
+def _files(store: Store) -> int:
+    return sum(path.is_file() for path in store.files.rglob("*"))
+
+
+def test_put_replaces_and_leaves_one_file(store: Store) -> None:
+    _put(store, "key", b"one")
+    _put(store, "key", b"two")
+    assert store.get("bucket", "key").path.read_bytes() == b"two"
+    assert _files(store) == 1
+
+
+def test_put_into_no_bucket_is_refused_and_leaves_no_file(store: Store) -> None:
+    draft = store.begin()
+    with pytest.raises(StoreError, match="no bucket"):
+        store.put("other", "key", draft, 0, "", {})
+    assert _files(store) == 0
+
+
+@pytest.mark.parametrize("key", ["../../etc/passwd", "/a", "a/../b", "a\0b", "ü" * 500, "a", "a/b", ".", ".."])
+def test_any_key_stays_inside_the_root(store: Store, key: str) -> None:
+    _put(store, key)
+    assert store.get("bucket", key).path.is_relative_to(store.root)
+    assert [stored.key for stored in store.list_objects("bucket", "", "", "", 10).objects] == [key]
+
+
+def test_draft_is_not_seen_before_put(store: Store) -> None:
+    draft = store.begin()
+    draft.write(b"half")
+    draft.commit()
+    assert store.find("bucket", "key") is None
+    assert store.sweep(older_than_s=-1) == 1
+
+
+def test_delete_bucket_refuses_while_it_holds_objects(store: Store) -> None:
+    _put(store, "key")
+    with pytest.raises(StoreError, match="not empty"):
+        store.delete_bucket("bucket")
+    store.delete("bucket", "key")
+    store.delete_bucket("bucket")
+    assert store.list_buckets() == []
+    assert _files(store) == 0
+
+
+def test_list_objects_pages_and_rolls_up_prefixes(store: Store) -> None:
+    for key in ("a", "dir/1", "dir/2", "dir/sub/3", "e", "z/1"):
+        _put(store, key)
+    seen: list[str] = []
+    after, pages = "", 0
+    while True:
+        page = store.list_objects("bucket", "", "/", after, 2)
+        seen += sorted([stored.key for stored in page.objects] + page.prefixes)
+        pages += 1
+        if page.next_after is None:
+            break
+        after = page.next_after
+    assert seen == ["a", "dir/", "e", "z/"]
+    assert pages == 2
+    below = store.list_objects("bucket", "dir/", "/", "", 10)
+    assert ([stored.key for stored in below.objects], below.prefixes) == (["dir/1", "dir/2"], ["dir/sub/"])
+
+
+def test_list_objects_sorts_keys_by_their_bytes(store: Store) -> None:
+    keys = ["é", "z", "A", "a", "\U0001f600", "\ufffd"]
+    for key in keys:
+        _put(store, key)
+    listed = [stored.key for stored in store.list_objects("bucket", "", "", "", 10).objects]
+    assert listed == sorted(keys, key=str.encode)
+
+
+def test_complete_upload_joins_the_parts_and_removes_them(store: Store) -> None:
+    upload = store.get_upload("bucket", "big", store.start_upload("bucket", "big", {"content-type": "text/plain"}))
+    for number, data in ((1, b"one"), (2, b"two"), (2, b"TWO")):
+        draft = store.begin()
+        draft.write(data)
+        store.put_part(upload.id, number, draft, len(data), "e")
+    stored = store.complete_upload("bucket", upload, store.list_parts(upload.id), "etag-2")
+    assert (stored.path.read_bytes(), stored.size, stored.headers) == (b"oneTWO", 6, {"content-type": "text/plain"})
+    assert _files(store) == 1
+    with pytest.raises(StoreError, match="completed or aborted"):
+        store.get_upload("bucket", "big", upload.id)
+
+
+def test_abort_upload_removes_the_parts(store: Store) -> None:
+    upload_id = store.start_upload("bucket", "big", {})
+    draft = store.begin()
+    store.put_part(upload_id, 1, draft, 0, "e")
+    store.abort_upload(upload_id)
+    assert _files(store) == 0
+    with pytest.raises(StoreError, match="aborted"):
+        store.put_part(upload_id, 1, store.begin(), 0, "e")
