@@ -71,14 +71,13 @@ def test_loop_is_not_blocked_and_turns_are_taken_in_order(mysql_server: Server) 
             await pool.query("SELECT SLEEP(0.02)")
             order.append(n)
 
-        longest = 0.0
         tasks = [asyncio.create_task(ask(n)) for n in range(6)]
+        turns = 0
         while not all(task.done() for task in tasks):
-            begun = time.monotonic()
             await asyncio.sleep(0)
-            longest = max(longest, time.monotonic() - begun)
+            turns += 1
         assert order == sorted(order)
-        assert longest < 0.02
+        assert turns > 100  # the loop went on turning while the statements slept
 
     _run(mysql_server, scenario, size=1)
 
