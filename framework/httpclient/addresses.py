@@ -1,0 +1,42 @@
+"""Which addresses a client may connect to: so that an application can fetch what a stranger typed.
+
+Checked where the connection is made, with the address that it will go to: a check of the URL would be fooled by names
+that lead inside, by a name that leads elsewhere the second time (DNS rebinding), and by redirects.
+"""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+
+# RFC 6052: IPv4 inside IPv6, for networks that have nothing else.
+_NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+
+
+class AddressPolicy:
+    """Networks, in CIDR notation, that may or may not be connected to.
+
+    `deny` beats `allow`; without either, everything is allowed that the whole internet can reach: no private, loopback,
+    link-local (cloud metadata), shared, multicast or reserved addresses. `allow` adds networks to that.
+    """
+
+    def __init__(self, allow: Iterable[str] = (), deny: Iterable[str] = ()) -> None:
+        self._allow = [ip_network(network) for network in allow]
+        self._deny = [ip_network(network) for network in deny]
+
+    def allows(self, address: str) -> bool:
+        """Whether a connection to this address, which may carry an IPv6 zone, is allowed."""
+        try:
+            ip = _unwrap(ip_address(address.partition("%")[0]))
+        except ValueError:
+            return False
+        if any(ip in network for network in self._deny):
+            return False
+        return any(ip in network for network in self._allow) or (ip.is_global and not ip.is_multicast)
+
+
+def _unwrap(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """The IPv4 address that an IPv6 address stands for, if it does."""
+    if isinstance(ip, IPv6Address):
+        if any(ip in network for network in _NAT64):
+            return IPv4Address(int(ip) & 0xFFFFFFFF)
+        return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else ip)
+    return ip
