@@ -223,6 +223,9 @@ class Fetch:
         transfer = self._transfer
         if transfer is None:
             return
+        if transfer.taking is not None:
+            transfer.taking.add_done_callback(lambda _: self._end(errno, message))
+            return
         error = transfer.find_error(errno, message, self._elapsed_s())
         location = transfer.headers.get("Location")
         if error is None and self._request.follow_redirects and transfer.code in REDIRECTS and location is not None:

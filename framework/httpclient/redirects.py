@@ -4,7 +4,7 @@ import copy
 from urllib.parse import urljoin, urlsplit
 
 from framework.httpclient.errors import RedirectError
-from framework.httpclient.request import HTTPRequest, normalize_url
+from framework.httpclient.request import HTTPRequest, is_unsafe, normalize_url
 from framework.httputil import HTTPHeaders
 
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
@@ -25,6 +25,8 @@ def follow_redirect(request: HTTPRequest, url: str, code: int, location: str) ->
         RedirectError: the location is no http(s) URL, or the body can't be sent a second time.
     """
     try:
+        if is_unsafe(location):
+            raise ValueError("expected no control characters")
         target, _, _ = normalize_url(urljoin(url, location.replace(" ", "%20")))
         is_elsewhere = origin_of(target) != origin_of(url)
     except ValueError as error:

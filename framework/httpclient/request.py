@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from io import BytesIO
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -17,7 +18,7 @@ from framework.httputil import HTTPHeaders, format_timestamp, responses
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
 _BODY_METHODS = frozenset(("POST", "PUT", "PATCH"))
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
+is_unsafe = re.compile(r"[\x00-\x1f\x7f]").search
 
 StreamingCallback = Callable[[bytes], Awaitable[None] | None]
 BodyProducer = Callable[[Callable[[bytes], Awaitable[None]]], Awaitable[None]]
@@ -93,7 +94,7 @@ class HTTPRequest:
         if self.max_body_bytes is None:
             self.max_body_bytes = self.max_body_size
         try:
-            self.headers = HTTPHeaders(self.headers or {})
+            self.headers = HTTPHeaders(self.headers) if self.headers else HTTPHeaders()
             if self.if_modified_since is not None:
                 self.headers["If-Modified-Since"] = format_timestamp(self.if_modified_since)
         except ProtocolError as error:
@@ -101,7 +102,8 @@ class HTTPRequest:
         if not _TOKEN.fullmatch(self.method):
             raise ValueError(f"method: expected a token, got {self.method!r}")
         for name in ("user_agent", "network_interface", "proxy_host", "proxy_username", "proxy_password"):
-            if _UNSAFE.search(getattr(self, name) or ""):
+            value = getattr(self, name)
+            if value is not None and is_unsafe(value):
                 raise ValueError(f"{name}: expected no control characters")
         if self.ssl_options is not None and not isinstance(self.ssl_options, Mapping):
             raise ValueError(
@@ -126,13 +128,14 @@ class HTTPRequest:
             raise ValueError(f"{self.method}: expected {expected}; allow_nonstandard_methods sends it all the same")
 
 
+@lru_cache(maxsize=1024)
 def normalize_url(url: str) -> tuple[str, str | None, str | None]:
     """The URL in ASCII without user and fragment, and the user name and password that it held.
 
     Raises:
         ValueError: it is not an http or https URL with a host, or holds blanks or control characters.
     """
-    if _UNSAFE.search(url) or " " in url or "\\" in url:
+    if is_unsafe(url) or " " in url or "\\" in url:
         raise ValueError(f"URL: expected no blanks, backslashes or control characters, got {url!r}")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https"):

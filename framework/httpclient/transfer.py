@@ -7,6 +7,7 @@ multi handle all the same. A new handle costs 2 microseconds.
 
 import asyncio
 import os
+import re
 import socket
 import ssl
 from collections.abc import Awaitable
@@ -36,6 +37,7 @@ _TIMES = {
     "starttransfer": pycurl.STARTTRANSFER_TIME,
     "total": pycurl.TOTAL_TIME,
 }
+_PLAIN_FIELDS = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+")
 _TIMEOUT_ERRORS = (pycurl.E_OPERATION_TIMEDOUT,)
 
 
@@ -55,7 +57,9 @@ class Transfer:
         self._multi = multi
         self._policy = policy
         self._head_bytes = 0
-        self._is_head_open = True
+        self._is_head_open = True  # for a status line
+        self._head: list[bytes] = []
+        self._is_paused = False
         self._taking: asyncio.Future[Any] | None = None
         self._outgoing: bytes | None = None
         self._is_sent_up = False
@@ -116,6 +120,10 @@ class Transfer:
 
     def _set_headers(self) -> None:
         request = self.request
+        has_body = request.body is not None or request.body_producer is not None
+        if not (request.headers or has_body or request.user_agent or request.expect_100_continue):
+            self.curl.setopt(pycurl.USERAGENT, USER_AGENT)
+            return
         headers = HTTPHeaders(request.headers or {})
         if request.user_agent or "User-Agent" not in headers:
             headers["User-Agent"] = request.user_agent or USER_AGENT
@@ -123,10 +131,10 @@ class Transfer:
         lines = [f"{name}: {value}" if value else f"{name};" for name, value in headers.get_all()]
         if request.body is not None and "Content-Type" not in headers and request.method != "POST":
             lines.append("Content-Type:")
-        if not request.expect_100_continue and (request.body is not None or request.body_producer is not None):
-            lines.append("Expect:")
-        elif request.expect_100_continue:
+        if request.expect_100_continue:
             lines.append("Expect: 100-continue")
+        elif has_body:
+            lines.append("Expect:")
         self.curl.setopt(pycurl.HTTPHEADER, [line.encode("utf-8", "surrogateescape") for line in lines])
 
     def _set_credentials(self) -> None:
@@ -187,38 +195,53 @@ class Transfer:
             self.failure = AddressRefusedError(urlsplit(self.url).hostname or "", str(ip))
             return pycurl.SOCKET_BAD
         self.failure = None
-        return socket.socket(family, kind, protocol)
+        return _Descriptor(socket.socket(family, kind, protocol).detach())
 
     def _take_header(self, data: bytes) -> int | None:
         self._head_bytes += len(data)
         if self._head_bytes > MAX_HEAD_BYTES:
             self.failure = HTTPError(599, f"head: expected at most {MAX_HEAD_BYTES} bytes")
             return -1
-        line = data.decode("latin-1").rstrip("\r\n")
         try:
-            if line.startswith("HTTP/") and self._is_head_open:
+            if data.startswith(b"HTTP/") and self._is_head_open:
                 # Of several heads (1xx, a proxy's answer to CONNECT) the last one counts.
-                self.http_version, _, rest = line.partition(" ")
+                self.http_version, _, rest = data.decode("latin-1").rstrip("\r\n").partition(" ")
                 code, _, self.reason = rest.partition(" ")
                 self.code = int(code)
-                self.headers = HTTPHeaders()
+                self._head = []
                 self._head_bytes = len(data)
-            elif line:
-                self.headers.parse_line(line)
-            if self.request.header_callback is not None and not self._will_redirect():
-                self.request.header_callback(data.decode("latin-1"))
+                self._is_head_open = False
+            elif data in (b"\r\n", b"\n"):
+                self.headers = _parse_fields(b"".join(self._head))
+                self._tell_head(self._head)
+                self._head = []
+                self._is_head_open = True
+            else:
+                self._head.append(data)
         except Exception as error:
             self.failure = HTTPError(599, f"head of the answer: {error}")
             self.failure.__cause__ = error
             return -1
         return None
 
+    def _tell_head(self, lines: list[bytes]) -> None:
+        """Give the final answer's head to who wants it line by line."""
+        callback = self.request.header_callback
+        if callback is not None and self.code >= 200 and not self._will_redirect():
+            callback(f"{self.http_version} {self.code} {self.reason}\r\n")
+            for line in lines:
+                callback(line.decode("latin-1"))
+            callback("\r\n")
+
     def _will_redirect(self) -> bool:
         return bool(self.request.follow_redirects) and self.code in REDIRECTS and "Location" in self.headers
 
     def _take_body(self, data: bytes) -> int | None:
         request = self.request
+        if self.failure is not None:
+            return -1
         if self._taking is not None and not self._taking.done():
+            self._is_paused = True
             return int(pycurl.WRITEFUNC_PAUSE)  # libcurl brings these bytes again
         self.received += len(data)
         limit = request.max_body_bytes
@@ -241,14 +264,21 @@ class Transfer:
     def _is_taken(self, taking: "asyncio.Future[Any]") -> None:
         if not taking.cancelled() and (error := taking.exception()) is not None:
             self.failure = error
-        self._multi.resume(self.curl)
+        self._resume()
+
+    def _resume(self) -> None:
+        # libcurl takes it for an error to go on with what does not stand still.
+        if self._is_paused:
+            self._is_paused = False
+            self._multi.resume(self.curl)
 
     def _give_body(self, size: int) -> bytes | int:
         data = self._outgoing
         if self.failure is not None:
             return int(pycurl.READFUNC_ABORT)
         if data is None:
-            return b"" if self._is_sent_up else int(pycurl.READFUNC_PAUSE)
+            self._is_paused = not self._is_sent_up
+            return int(pycurl.READFUNC_PAUSE) if self._is_paused else b""
         self._outgoing = data[size:] or None
         if self._outgoing is None and self._room is not None and not self._room.done():
             self._room.set_result(None)
@@ -264,7 +294,7 @@ class Transfer:
         except Exception as error:
             self.failure = error
         self._is_sent_up = True
-        self._multi.resume(self.curl)
+        self._resume()
 
     async def _write(self, chunk: bytes) -> None:
         """Send a piece of the body; returns when libcurl has taken it."""
@@ -272,10 +302,15 @@ class Transfer:
             return
         self._outgoing = bytes(chunk)
         self._room = asyncio.get_running_loop().create_future()
-        self._multi.resume(self.curl)
+        self._resume()
         await self._room
 
     # ---- the end
+
+    @property
+    def taking(self) -> "asyncio.Future[Any] | None":
+        """What the streaming callback still does with the last piece."""
+        return self._taking if self._taking is not None and not self._taking.done() else None
 
     def find_error(self, errno: int, message: str, elapsed_s: float) -> BaseException | None:
         """What went wrong, None if nothing did."""
@@ -315,6 +350,30 @@ class Transfer:
             if pending is not None and not pending.done():
                 pending.cancel()
         self.curl.close()
+
+
+class _Descriptor:
+    """A socket for pycurl, which duplicates the descriptor and forgets the object; a socket would complain of that."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def __del__(self) -> None:
+        os.close(self._fd)
+
+
+def _parse_fields(block: bytes) -> HTTPHeaders:
+    """The header map of an answer.
+
+    Raises:
+        HTTPInputError: a line is no header.
+    """
+    if _PLAIN_FIELDS.fullmatch(block):
+        return HTTPHeaders.from_valid_block(block)
+    return HTTPHeaders.parse(block.decode("latin-1"))
 
 
 def _milliseconds(seconds: float | None) -> int:
