@@ -70,9 +70,9 @@ wait_healthy() {
 
 print_summary() {
     slots=$(compose exec -T app cat /run/frontends/slots)
-    scheme=http
     say ""
-    say "Squall is up:  $scheme://$listen"
+    say "Squall is up:  http://$listen"
+    [ ! -f "$(setting TLS_DIR ./nginx/tls)/fullchain.pem" ] || say "               https://$(setting NGINX_TLS_LISTEN 127.0.0.1:8443)"
     say "  slots        $slots"
     say "  release      $(setting RELEASE dev)"
     say "  versions     squall $(compose exec -T app python -c 'import framework; print(framework.version)')," \
