@@ -2,9 +2,8 @@
 
 import re
 
-from app.pages import Page
+from app.pages import Page, User
 from framework import locale
-from framework.escape import json_encode
 from framework.web import HTTPError
 
 NAME_CHARS = (2, 40)
@@ -30,10 +29,7 @@ class LoginHandler(Page):
             self.set_status(400)
             self.render("login.html", problem=problem, next=self.get_next_url())
             return
-        user_id = await self.app.feed.sign_in(name)
-        is_secure = self.request.protocol == "https"
-        value = json_encode({"id": user_id, "name": name})
-        self.set_signed_cookie("user", value, httponly=True, samesite="lax", secure=is_secure)
+        self.remember_user(User(await self.app.feed.sign_in(name), name))
         self.redirect(self.get_next_url(), status=303)
 
 

@@ -5,7 +5,7 @@ import uuid
 from typing import Any
 
 from app.feed import MAX_TEXT_CHARS, PAGE_SIZE
-from app.pages import Page
+from app.pages import Page, User
 from framework import slots
 from framework.escape import json_decode
 from framework.web import HTTPError, RequestHandler, authenticated
@@ -94,6 +94,18 @@ class _Post(Page):
             raise HTTPError(400, "client_id: expected 8 to 64 letters, digits, . _ or -")
         return {"text": text.strip().replace("\r\n", "\n"), "client_id": client_id}
 
+    async def author_id(self) -> int:
+        """The id of the user who writes.
+
+        A cookie may be older than the database: after a backup is restored, a user who came later is gone, and his id
+        may have gone to somebody else. He is known again by his name, and what he writes is not lost.
+        """
+        user: User = self.current_user
+        if not await self.app.feed.is_user(user.id, user.name):
+            user = User(await self.app.feed.sign_in(user.name), user.name)
+            self.remember_user(user)
+        return user.id
+
     def answer(self, location: str, **facts: Any) -> None:
         """JSON for scripts, a redirect for forms."""
         if self.wants_json:
@@ -107,7 +119,7 @@ class EntriesHandler(_Post):
     @authenticated
     async def post(self) -> None:
         fields = self.fields()
-        posted = await self.app.feed.post_entry(self.current_user.id, fields["client_id"], fields["text"])
+        posted = await self.app.feed.post_entry(await self.author_id(), fields["client_id"], fields["text"])
         if posted.is_new:
             self.app.updates.announce()
         self.answer("/", id=posted.id, is_new=posted.is_new)
@@ -117,7 +129,7 @@ class CommentsHandler(_Post):
     @authenticated
     async def post(self, entry_id: str) -> None:
         fields, entry = self.fields(), _parse_id(entry_id)
-        posted = await self.app.feed.post_comment(self.current_user.id, fields["client_id"], entry, fields["text"])
+        posted = await self.app.feed.post_comment(await self.author_id(), fields["client_id"], entry, fields["text"])
         if posted is None:
             raise HTTPError(404)
         if posted.is_new:
@@ -130,7 +142,7 @@ class LikesHandler(_Post):
     async def post(self, entry_id: str) -> None:
         entry = _parse_id(entry_id)
         is_liked = self.get_body_argument("like", "1") != "0"
-        if not await self.app.feed.set_like(self.current_user.id, entry, is_liked):
+        if not await self.app.feed.set_like(await self.author_id(), entry, is_liked):
             raise HTTPError(404)
         self.app.updates.announce()
         self.answer(f"/entry/{entry}", is_liked=is_liked)

@@ -53,6 +53,10 @@ class Feed:
             assert row is not None  # users are never deleted
             return int(row.id)
 
+    async def is_user(self, user_id: int, name: str) -> bool:
+        """Whether that user has that name."""
+        return await self.pool.get("SELECT id FROM users WHERE id = %s AND name = %s", user_id, name) is not None
+
     async def entries(self, before: int = 0) -> list[Row]:
         """A page of entries, the newest first; `before` is the id of the last one of the page before."""
         if before:

@@ -4,7 +4,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, cast
 
 from framework.database import DatabaseUnavailable
-from framework.escape import json_decode
+from framework.escape import json_decode, json_encode
 from framework.log import app_log
 from framework.web import RequestHandler
 
@@ -52,6 +52,12 @@ class Page(RequestHandler):
             return None
         user = json_decode(cookie)
         return User(user["id"], user["name"])
+
+    def remember_user(self, user: User) -> None:
+        """Sign the visitor in with a cookie."""
+        is_secure = self.request.protocol == "https"
+        value = json_encode({"id": user.id, "name": user.name})
+        self.set_signed_cookie("user", value, httponly=True, samesite="lax", secure=is_secure)
 
     def get_user_locale(self) -> str | None:
         return self.get_cookie("locale")

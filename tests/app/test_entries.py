@@ -218,3 +218,19 @@ def test_pages_are_private(run: Run) -> None:
         assert (await Client(application).fetch_async("/")).headers["Cache-Control"] == "private, no-cache"
 
     run(scenario)
+
+
+def test_user_who_came_after_the_backup_writes_under_the_same_name(run: Run) -> None:
+    async def scenario(application: FeedApplication) -> None:
+        ada = await signed_in(application)
+        await application.pool.execute("UPDATE users SET name = 'Somebody else'")
+        for n in range(2):
+            assert (await post(ada, "/entries", f"still Ada {n}"))["status"] == 201
+        await application.pool.execute("DELETE FROM entries")
+        await application.pool.execute("DELETE FROM users")
+        entry = (await post(ada, "/entries", "Ada again"))["id"]
+        assert (await post(ada, f"/entry/{entry}/comments", "and here"))["status"] == 201
+        rows = await application.pool.query("SELECT u.name FROM users u")
+        assert [row.name for row in rows] == ["Ada"]
+
+    run(scenario)
