@@ -121,11 +121,15 @@ def _count_required(found: Any) -> int | None:
 
 
 def _adapt(application: Any, name: str) -> Callable[..., Any]:
-    """An application of ours as it is, by the number of arguments it takes."""
+    """An application of ours as it is, a WSGI application in its container, told apart by the arguments they take."""
     required = _count_required(application)
-    if required not in (1, None):
-        raise OptionError(f"APP: {name} takes {required} arguments; expected one, the request")
-    return application  # type: ignore[no-any-return]
+    if required in (1, None):
+        return application  # type: ignore[no-any-return]
+    if required == 2:
+        from framework.wsgi import WSGIContainer
+
+        return WSGIContainer(application)
+    raise OptionError(f"APP: {name} takes {required} arguments; expected one (a request), or two (WSGI)")
 
 
 class Frontend:

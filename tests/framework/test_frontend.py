@@ -15,6 +15,7 @@ import pytest
 from framework.frontend import load_application, parse_size, parse_slots
 from framework.options import OptionError
 from framework.slots import SlotError, ask
+from framework.wsgi import WSGIContainer
 
 ROOT = Path(__file__).parents[2]
 APPLICATION = '''
@@ -258,5 +259,9 @@ def test_parse_slots() -> None:
 def test_load_application_refuses_what_is_none() -> None:
     with pytest.raises(OptionError, match="expected a callable"):
         load_application("os:sep")
-    with pytest.raises(OptionError, match="takes 2 arguments"):
-        load_application("operator:add")
+    with pytest.raises(OptionError, match="takes 3 arguments"):
+        load_application("operator:setitem")
+
+
+def test_load_application_wraps_wsgi() -> None:
+    assert isinstance(load_application("wsgiref.simple_server:demo_app"), WSGIContainer)

@@ -1,0 +1,190 @@
+"""Foreign applications on our server, and our handlers under a foreign one; Flask and Django are the real ones."""
+
+import asyncio
+import io
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from wsgiref.util import setup_testing_defaults
+from wsgiref.validate import validator
+
+import flask
+import pytest
+
+from framework import web
+from framework.testing import serving
+from framework.wsgi import WSGIApplication, WSGIContainer, WSGIError
+from tests.support.load import Client, Lost, Reply
+
+
+def _ask(application: Any, *requests: tuple[str, str, dict[str, str], bytes]) -> list[Reply]:
+    """The answers to requests on one connection."""
+
+    async def scenario() -> list[Reply]:
+        container = WSGIContainer(application)
+        async with serving(container) as port:
+            client = Client("127.0.0.1", port)
+            replies = [await client.request(*request) for request in requests]
+            client.close()
+        await container.shut_down()
+        return replies
+
+    return asyncio.run(scenario())
+
+
+def test_flask_on_our_server() -> None:
+    app = flask.Flask(__name__)
+
+    @app.route("/hello/<name>", methods=["GET", "POST"])
+    def hello(name: str) -> str:
+        request = flask.request
+        return f"{request.method} {name} {request.args.get('q')} {request.get_data(as_text=True)} {request.host}"
+
+    answers = _ask(
+        app, ("GET", "/hello/%C3%BC?q=1", {}, b""), ("POST", "/hello/x", {"Content-Type": "text/plain"}, b"body")
+    )
+    assert answers[0].body.decode().startswith("GET ü 1 ")
+    assert answers[1].body.decode().startswith("POST x None body 127.0.0.1:")
+
+
+def test_django_on_our_server(tmp_path: Path) -> None:
+    """Django is configured once per process, so it gets one of its own."""
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import asyncio, sys\nimport django\nfrom django.conf import settings\nfrom django.http import HttpResponse\n"
+        "from django.urls import path\n"
+        "settings.configure(ROOT_URLCONF='__main__', SECRET_KEY='x' * 50, ALLOWED_HOSTS=['*'])\ndjango.setup()\n"
+        "urlpatterns = [path('hello', lambda request: HttpResponse('django ' + request.GET['q']))]\n"
+        "from django.core.wsgi import get_wsgi_application\n"
+        "from framework.testing import serving\nfrom framework.wsgi import WSGIContainer\n"
+        "from tests.support.load import Client\n"
+        "async def main():\n    container = WSGIContainer(get_wsgi_application())\n"
+        "    async with serving(container) as port:\n        client = Client('127.0.0.1', port)\n"
+        "        print((await client.request('GET', '/hello?q=1')).body.decode())\n        client.close()\n"
+        "    await container.shut_down()\nasyncio.run(main())\n"
+    )
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, script], env={"PYTHONPATH": root}, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "django 1\n", done.stderr
+
+
+def test_answers_stream_and_close_is_always_called() -> None:
+    closed: list[str] = []
+
+    class Pieces:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def __iter__(self) -> Iterator[bytes]:
+            yield b"one,"
+            if self.name == "fails":
+                raise RuntimeError("half way")
+            yield b"two"
+
+        def close(self) -> None:
+            closed.append(self.name)
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return Pieces(environ["PATH_INFO"][1:])
+
+    get, head = _ask(application, ("GET", "/get", {}, b""), ("HEAD", "/head", {}, b""))
+    assert (get.body, get.headers["transfer-encoding"], head.body) == (b"one,two", "chunked", b"")
+    with pytest.raises(Lost):
+        _ask(application, ("GET", "/fails", {}, b""))
+    assert closed == ["get", "head", "fails"]
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        ("OK", []),
+        ("200 OK\r\nX: y", []),
+        ("200 OK", [("X", "a\r\nSet-Cookie: b")]),
+        ("200 OK", [("Connection", "close")]),
+    ],
+)
+def test_what_can_not_be_sent_is_a_500(
+    status: str, headers: list[tuple[str, str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response(status, headers)
+        return [b"x"]
+
+    with caplog.at_level(logging.ERROR):
+        (reply,) = _ask(application, ("GET", "/", {}, b""))
+    assert reply.status == 500 and "start_response" in caplog.text
+
+
+def test_exception_is_a_500_and_the_connection_lives() -> None:
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        if environ["PATH_INFO"] == "/fail":
+            raise RuntimeError("boom")
+        start_response("200 OK", [])
+        return [b"ok"]
+
+    assert [r.status for r in _ask(application, ("GET", "/fail", {}, b""), ("GET", "/", {}, b""))] == [500, 200]
+
+
+def test_container_obeys_the_validator() -> None:
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        environ["wsgi.input"].read(10)
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"valid"]
+
+    assert _ask(validator(application), ("POST", "/a?b", {"Content-Type": "text/plain"}, b"x"))[0].body == b"valid"
+
+
+class _Hello(web.RequestHandler):
+    def get(self, name: str) -> None:
+        self.set_header("X-Mark", "1")
+        self.write(f"hello {name} {self.get_argument('q', '')}")
+
+    def post(self, name: str) -> None:
+        self.write(self.request.body)
+
+
+class _Later(web.RequestHandler):
+    @web.asynchronous
+    def get(self) -> None:
+        """Would be finished by a callback."""
+
+
+def _call(
+    application: Any, method: str, path: str, query: str = "", body: bytes = b""
+) -> tuple[str, dict[str, str], bytes]:
+    environ: dict[str, Any] = {"REQUEST_METHOD": method, "SCRIPT_NAME": "", "PATH_INFO": path, "QUERY_STRING": query}
+    environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body)), "CONTENT_TYPE": "text/plain"}
+    setup_testing_defaults(environ)
+    seen: list[Any] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
+        seen.extend((status, dict(headers)))
+        return lambda data: None
+
+    result = validator(application)(environ, start_response)
+    answer = b"".join(result)
+    result.close()  # type: ignore[attr-defined]
+    return seen[0], seen[1], answer
+
+
+def test_our_handlers_under_wsgi() -> None:
+    application = WSGIApplication([(r"/hello/(.*)", _Hello), (r"/later", _Later)])
+    status, headers, body = _call(application, "GET", "/hello/\xc3\xbc", "q=1")
+    assert (status, headers["X-Mark"], body.decode()) == ("200 OK", "1", "hello ü 1")
+    assert _call(application, "POST", "/hello/x", body=b"sent")[2] == b"sent"
+    assert _call(application, "GET", "/nothing")[0].startswith("404")
+    assert _call(application, "HEAD", "/hello/x")[2] == b""
+
+
+def test_what_would_answer_later_is_refused_under_wsgi(caplog: pytest.LogCaptureFixture) -> None:
+    application = WSGIApplication([(r"/later", _Later)])
+    with caplog.at_level(logging.ERROR):
+        assert _call(application, "GET", "/later")[0].startswith("500")
+    assert "not possible under WSGI" in caplog.text
+    assert issubclass(WSGIError, Exception)
