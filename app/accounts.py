@@ -2,7 +2,7 @@
 
 import re
 
-from app.pages import Page, User
+from app.pages import Page, User, needs_database
 from framework import locale
 from framework.web import HTTPError
 
@@ -22,6 +22,7 @@ class LoginHandler(Page):
     def get(self) -> None:
         self.render("login.html", problem=None, next=self.get_next_url())
 
+    @needs_database
     async def post(self) -> None:
         name = clean_name(self.get_argument("name", ""))
         if name is None:

@@ -5,7 +5,7 @@ import uuid
 from typing import Any
 
 from app.feed import MAX_TEXT_CHARS, PAGE_SIZE
-from app.pages import Page, User
+from app.pages import Page, User, needs_database
 from framework import slots
 from framework.escape import json_decode
 from framework.web import HTTPError, RequestHandler, authenticated
@@ -29,6 +29,7 @@ class HelloHandler(RequestHandler):
 class HomeHandler(Page):
     """The feed, the newest entries first."""
 
+    @needs_database
     async def get(self) -> None:
         before = _parse_id(self.get_argument("before", "0"))
         # The number comes first: an entry that is written in between is shown twice by neither, for pages know the ids.
@@ -45,6 +46,7 @@ class HomeHandler(Page):
 class EntryHandler(Page):
     """One entry by itself."""
 
+    @needs_database
     async def get(self, entry_id: str) -> None:
         sequence = await self.app.feed.last_sequence()
         entry = await self.app.feed.entry(_parse_id(entry_id))
@@ -58,6 +60,7 @@ class EntryHandler(Page):
 class AtomHandler(Page):
     """The latest entries for feed readers (RFC 4287)."""
 
+    @needs_database
     async def get(self) -> None:
         entries = await self.app.feed.entries()
         self.set_header("Content-Type", "application/atom+xml; charset=utf-8")
@@ -117,6 +120,7 @@ class _Post(Page):
 
 class EntriesHandler(_Post):
     @authenticated
+    @needs_database
     async def post(self) -> None:
         fields = self.fields()
         posted = await self.app.feed.post_entry(await self.author_id(), fields["client_id"], fields["text"])
@@ -127,6 +131,7 @@ class EntriesHandler(_Post):
 
 class CommentsHandler(_Post):
     @authenticated
+    @needs_database
     async def post(self, entry_id: str) -> None:
         fields, entry = self.fields(), _parse_id(entry_id)
         posted = await self.app.feed.post_comment(await self.author_id(), fields["client_id"], entry, fields["text"])
@@ -139,6 +144,7 @@ class CommentsHandler(_Post):
 
 class LikesHandler(_Post):
     @authenticated
+    @needs_database
     async def post(self, entry_id: str) -> None:
         entry = _parse_id(entry_id)
         is_liked = self.get_body_argument("like", "1") != "0"

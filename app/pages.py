@@ -1,6 +1,9 @@
 """What all pages share: who asks, in which language, what an error looks like, and the headers for browsers."""
 
+import asyncio
+import functools
 import uuid
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from framework.database import DatabaseUnavailable
@@ -12,6 +15,9 @@ if TYPE_CHECKING:
     from app.application import FeedApplication
 
 RETRY_AFTER_S = 2
+# Waiting for a turn and asking have limits of their own in the pool; but a page asks several times, one after the
+# other, and is to say within two seconds that the database is away.
+PATIENCE_S = 1.5
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -94,3 +100,17 @@ class Page(RequestHandler):
 def hash_hue(name: str) -> int:
     """One of six colours for a face, the same one that feed.js computes."""
     return sum(map(ord, name)) % 6
+
+
+def needs_database(verb: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """The verb, cut off with 503 after PATIENCE_S."""
+
+    @functools.wraps(verb)
+    async def limited(self: Page, *args: str) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await verb(self, *args)
+        except TimeoutError as error:
+            raise DatabaseUnavailable(f"no answer within {PATIENCE_S} s") from error
+
+    return limited

@@ -1,14 +1,17 @@
 """What all pages share: headers, languages, and the page that is shown while the database is away."""
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
 
+from app import pages
 from app.application import FeedApplication
 from app.pages import RETRY_AFTER_S, hash_hue
 from framework.database import Address, Pool
 from framework.testing import Client
 from tests.app.conftest import Scenario
+from tests.support.mysql import Server
 
 Run = Callable[[Scenario], None]
 
@@ -52,6 +55,26 @@ def test_database_away_is_503_with_retry_after(run: Run) -> None:
         finally:
             await application.feed.pool.close()
             application.feed.pool = pool
+
+    run(scenario)
+
+
+def test_hung_database_is_503_also_for_those_who_wait_for_a_turn(
+    run: Run, mysql_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "PATIENCE_S", 0.1)
+
+    async def scenario(application: FeedApplication) -> None:
+        pool = application.pool  # whose limits alone would not end this test
+        pool.acquire_timeout_s = pool.statement_timeout_s = 600
+        mysql_server.freeze()
+        try:
+            visits = (Client(application).fetch_async("/") for _ in range(3 * pool.size))
+            assert {answer.status for answer in await asyncio.gather(*visits)} == {503}
+        finally:
+            mysql_server.thaw()
+        monkeypatch.setattr(pages, "PATIENCE_S", 600)
+        assert (await Client(application).fetch_async("/")).status == 200
 
     run(scenario)
 
