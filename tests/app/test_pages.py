@@ -49,6 +49,7 @@ def test_database_away_is_503_with_retry_after(run: Run) -> None:
             page = await client.fetch_async("/")
             assert (page.status, page.headers["Retry-After"]) == (503, str(RETRY_AFTER_S))
             assert "Nothing is lost" in page.text
+            assert "Sign in" not in page.text  # whoever is signed in still is
             facts = await client.fetch_async("/", headers={"Accept": "application/json"})
             assert (facts.status, facts.json()) == (503, {"error": 503})
             assert (await client.fetch_async("/hello")).status == 200
