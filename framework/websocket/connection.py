@@ -1,0 +1,353 @@
+"""One open websocket, of either side: frames on a transport, messages to whoever takes them.
+
+Messages are given out one at a time: while the last one is being worked on nothing more is read than what is here, so a
+fast sender waits in the kernel. Pings are answered at once all the same. `on_close` is called once, at the very end.
+"""
+
+import asyncio
+import inspect
+from collections import deque
+from collections.abc import Callable, Generator
+from typing import Any, NamedTuple, Protocol
+
+from framework.errors import FrameworkError
+from framework.frames import (
+    BINARY,
+    PING,
+    PONG,
+    TEXT,
+    Close,
+    Compressor,
+    Decoder,
+    FrameError,
+    Message,
+    Ping,
+    Pong,
+    encode_close,
+    encode_frame,
+)
+from framework.log import app_log, gen_log
+
+_MAX_WAITING_MESSAGES = 16
+_MIN_COMPRESSED_BYTES = 64  # below this compression gains nothing
+
+
+class WebSocketError(FrameworkError):
+    """Something about a websocket went wrong."""
+
+
+class WebSocketClosedError(WebSocketError):
+    """The websocket is closed: nothing can be sent."""
+
+
+class Limits(NamedTuple):
+    """Bytes and seconds. `max_unsent_bytes`: a reader that lets more than this pile up is cut off."""
+
+    max_message_bytes: int = 10 * 1024 * 1024
+    max_unsent_bytes: int = 16 * 1024 * 1024
+    ping_interval_s: float = 0.0
+    ping_timeout_s: float = 0.0
+    close_timeout_s: float = 5.0
+
+
+class Taker(Protocol):
+    """Who is told what happens."""
+
+    def take_open(self) -> Any:
+        """It is open; what is returned, if awaitable, is waited for before the first message."""
+
+    def take_message(self, data: str | bytes) -> Any:
+        """A message; what is returned, if awaitable, is waited for before the next."""
+
+    def take_ping(self, data: bytes) -> None:
+        """A ping, answered already."""
+
+    def take_pong(self, data: bytes) -> None:
+        """A pong."""
+
+    def take_end(self) -> None:
+        """The websocket is closed; called once."""
+
+    def take_error(self, error: Exception) -> None:
+        """One of the calls above failed; the websocket closes with 1011."""
+
+
+class Sent:
+    """What sending returns. Awaiting it waits until the peer has taken enough.
+
+    Raises:
+        WebSocketClosedError: (when awaited) it was closed meanwhile.
+    """
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: "WebSocketConnection") -> None:
+        self._connection = connection
+
+    def __await__(self) -> Generator[Any]:
+        return self._connection.drain().__await__()
+
+
+class WebSocketConnection(asyncio.Protocol):
+    """An open websocket."""
+
+    def __init__(
+        self, taker: Taker, is_client: bool, limits: Limits, decoder: Decoder, compressor: Compressor | None
+    ) -> None:
+        self.close_code: int | None = None
+        self.close_reason: str | None = None
+        self.is_closing = False  # no more messages go out
+        self._taker = taker
+        self._is_client = is_client
+        self._limits = limits
+        self._decoder = decoder
+        self._compressor = compressor
+        self._transport: asyncio.Transport | None = None
+        self._loop = asyncio.get_running_loop()
+        self._messages: deque[str | bytes] = deque()
+        self._working: asyncio.Future[Any] | None = None
+        self._is_reading_paused = False
+        self._has_ended = False
+        self._is_lost = False
+        self._drained: asyncio.Event | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_alive = True  # something came since the last ping
+
+    def start(self, transport: asyncio.Transport, ahead: bytes) -> None:
+        """Begin on a transport whose handshake is done; `ahead` are bytes that were read behind it."""
+        self._transport = transport
+        transport.set_protocol(self)
+        if self._limits.ping_interval_s:
+            self._timer = self._loop.call_later(self._limits.ping_interval_s, self._send_ping)
+        self._wait_for(self._call(self._taker.take_open))
+        if transport.is_closing() and not self.is_closing:
+            self.connection_lost(None)
+        elif ahead:
+            self.data_received(ahead)
+
+    # ---- what the transport tells us
+
+    def data_received(self, data: bytes) -> None:
+        self._is_alive = True
+        try:
+            for event in self._decoder.feed(data):
+                self._take_event(event)
+        except FrameError as error:
+            gen_log.info("websocket: %d %s", error.code, error)
+            self._fail(error.code, str(error))
+        self._work()
+        if len(self._messages) >= _MAX_WAITING_MESSAGES and not self._is_reading_paused and self._transport:
+            self._is_reading_paused = True
+            self._transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def pause_writing(self) -> None:
+        if self._drained is None:
+            self._drained = asyncio.Event()
+
+    def resume_writing(self) -> None:
+        drained, self._drained = self._drained, None
+        if drained is not None:
+            drained.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_lost = self.is_closing = True
+        if self.close_code is None:
+            self.close_code = 1006  # RFC 6455 §7.1.5: closed without a close frame
+        self.resume_writing()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._work()
+
+    # ---- events
+
+    def _take_event(self, event: Message | Ping | Pong | Close) -> None:
+        if isinstance(event, Message):
+            if not self.is_closing:
+                self._messages.append(event.data)
+                if len(self._messages) == 1:
+                    self._work()
+        elif isinstance(event, Ping):
+            if not self.is_closing:
+                self._send(encode_frame(PONG, event.data, self._is_client))
+            self._call(self._taker.take_ping, event.data)
+        elif isinstance(event, Pong):
+            self._call(self._taker.take_pong, event.data)
+        else:
+            self._take_close(event)
+
+    def _take_close(self, event: Close) -> None:
+        if self.close_code is None:
+            self.close_code = 1005 if event.code is None else event.code
+            self.close_reason = event.reason
+        if not self.is_closing:
+            self.is_closing = True
+            self._send(encode_close(event.code, "", self._is_client))
+        # RFC 6455 §7.1.1: the server closes the connection first; the client waits for that, but not for ever.
+        if self._is_client:
+            self._wait_for_end()
+        elif self._transport is not None:
+            self._transport.close()
+            self._wait_for_end()
+
+    def _fail(self, code: int, reason: str) -> None:
+        """Close without waiting for the peer's word: it can't be trusted to have one (RFC 6455 §7.1.7)."""
+        if self.close_code is None:
+            self.close_code, self.close_reason = code, reason
+        if not self.is_closing:
+            self.is_closing = True
+            self._send(encode_close(code, reason, self._is_client))
+        if self._transport is not None:
+            self._transport.close()
+            self._wait_for_end()
+
+    def _wait_for_end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._is_lost:
+            self._timer = self._loop.call_later(self._limits.close_timeout_s, self.abort)
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # ---- messages
+
+    def _work(self) -> None:
+        """Give out what has arrived, one after the other, and then, if it is so, the end."""
+        while self._working is None and self._messages:
+            self._wait_for(self._call(self._taker.take_message, self._messages.popleft()))
+        if self._working is not None:
+            return
+        if self._is_reading_paused and len(self._messages) < _MAX_WAITING_MESSAGES and self._transport is not None:
+            self._is_reading_paused = False
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
+        if self._is_lost and not self._has_ended:
+            self._has_ended = True
+            self._call(self._taker.take_end)
+
+    def _wait_for(self, waiting: Any) -> None:
+        """Let an asynchronous hook begin at once; often it is done without ever waiting."""
+        if asyncio.iscoroutine(waiting):
+            working: asyncio.Future[Any] = asyncio.Task(waiting, loop=self._loop, eager_start=True)
+        elif inspect.isawaitable(waiting):
+            working = asyncio.ensure_future(waiting)
+        else:
+            return
+        if working.done():
+            self._settle(working)
+        else:
+            self._working = working
+            working.add_done_callback(self._is_done)
+
+    def _is_done(self, working: "asyncio.Future[Any]") -> None:
+        self._working = None
+        self._settle(working)
+        self._work()
+
+    def _settle(self, working: "asyncio.Future[Any]") -> None:
+        error = None if working.cancelled() else working.exception()
+        if isinstance(error, Exception):
+            self._blame(error)
+
+    def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except Exception as error:
+            self._blame(error)
+            return None
+
+    def _blame(self, error: Exception) -> None:
+        self._messages.clear()
+        if not (isinstance(error, WebSocketClosedError) and self.is_closing):
+            try:
+                self._taker.take_error(error)
+            except Exception:
+                app_log.exception("websocket: the error's handler failed")
+        if not self._is_lost:
+            self._fail(1011, "")
+
+    # ---- what the application calls
+
+    def send_message(self, data: str | bytes) -> Sent:
+        """Send a message; awaiting the result waits for a slow reader.
+
+        Raises:
+            WebSocketClosedError: it is closed, or closing.
+        """
+        if self.is_closing:
+            raise WebSocketClosedError("the websocket is closed")
+        payload = data.encode() if isinstance(data, str) else bytes(data)
+        opcode = TEXT if isinstance(data, str) else BINARY
+        if self._compressor is not None and len(payload) >= _MIN_COMPRESSED_BYTES:
+            frame = encode_frame(opcode, self._compressor.compress(payload), self._is_client, is_compressed=True)
+        else:
+            frame = encode_frame(opcode, payload, self._is_client)
+        self._send(frame)
+        return Sent(self)
+
+    def send_ping(self, data: bytes = b"") -> None:
+        """Send a ping of at most 125 bytes.
+
+        Raises:
+            WebSocketClosedError: it is closed, or closing.
+            ValueError: there are more bytes.
+        """
+        if self.is_closing:
+            raise WebSocketClosedError("the websocket is closed")
+        if len(data) > 125:
+            raise ValueError(f"ping: expected at most 125 bytes, got {len(data)}")
+        self._send(encode_frame(PING, data, self._is_client))
+
+    def close(self, code: int | None = None, reason: str | None = None) -> None:
+        """Send a close frame and wait, within bounds, for the peer's."""
+        if self.is_closing:
+            return
+        self.is_closing = True
+        self._send(encode_close(1000 if code is None and reason else code, reason or "", self._is_client))
+        self._wait_for_end()
+
+    async def drain(self) -> None:
+        """Return when the peer has taken enough of what was sent.
+
+        Raises:
+            WebSocketClosedError: it is closed.
+        """
+        if self._drained is not None:
+            await self._drained.wait()
+        if self._is_lost:
+            raise WebSocketClosedError("the websocket is closed")
+
+    def _send(self, frame: bytes) -> None:
+        transport = self._transport
+        if transport is None or self._is_lost or transport.is_closing():
+            return
+        transport.write(frame)
+        if transport.get_write_buffer_size() > self._limits.max_unsent_bytes:
+            gen_log.info("websocket: cut off a reader with %d unread bytes", transport.get_write_buffer_size())
+            transport.abort()
+
+    def _send_ping(self) -> None:
+        self._timer = None
+        if self.is_closing:
+            return
+        self._is_alive = False
+        self._send(encode_frame(PING, b"", self._is_client))
+        self._timer = self._loop.call_later(
+            self._limits.ping_timeout_s or self._limits.ping_interval_s, self._check_alive
+        )
+
+    def _check_alive(self) -> None:
+        self._timer = None
+        # Who is not read from can't show that it lives.
+        if not self._is_alive and not self._is_reading_paused:
+            gen_log.info("websocket: no sign of life after a ping")
+            self.close_reason = "ping timed out"
+            self.abort()
+            return
+        self._timer = self._loop.call_later(self._limits.ping_interval_s, self._send_ping)
