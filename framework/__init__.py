@@ -28,12 +28,8 @@ Each module imports only what stands above it (tests/architecture holds that), s
     httpclient  the blocking and the non-blocking client
     web         handlers, routes, applications
     websocket   websocket handlers and the client
-    events      server-sent events and long polls
-    auth        sign-in with somebody else's account
     wsgi        WSGI applications in both directions
-    asgi        ASGI applications in both directions
     s3server    an S3 store on local files
-    autoreload  restart when a source file changes
     frontend    one application as one frontend of the appliance
     testing     an application without a socket, or with one, under test
 
