@@ -83,7 +83,11 @@ if ! is_daemon_up; then
     case "$(docker version 2>&1)" in
         *"permission denied"*) die "you may not use the docker daemon; run 'sudo make $1', or join its group: 'sudo usermod -aG docker $(id -un)' and log in again" ;;
     esac
-    step "engine: starting the daemon" start_daemon
+    [ -z "${DOCKER_HOST-}" ] || die "no docker daemon answers at DOCKER_HOST=$DOCKER_HOST; unset it to use one on this machine"
+    # A client alone is found on machines that build elsewhere: it is no engine. The daemon may lie where only root looks.
+    PATH=$PATH:/usr/sbin:/sbin command -v dockerd > /dev/null \
+        || step "engine: installing the daemon from the distribution" install_engine
+    is_daemon_up || step "engine: starting the daemon" start_daemon
 fi
 docker image inspect "$BASE_IMAGE" > /dev/null 2>&1 || step "base image: $BASE_IMAGE" make_base
 { has_compose && has_buildx; } || step "plugins: Compose v2 and buildx" install_plugins
