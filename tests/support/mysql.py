@@ -84,9 +84,12 @@ class Server:
         self._process.wait()
 
     def freeze(self) -> None:
-        """Let the server hang (SIGSTOP) until `thaw`."""
+        """Let the server hang (SIGSTOP) until `thaw`; return once every one of its threads stands still."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        threads = Path(f"/proc/{self._process.pid}/task")
+        while any(_state_of(thread) not in "Tt" for thread in threads.iterdir()):
+            time.sleep(0.001)
 
     def thaw(self) -> None:
         assert self._process is not None
@@ -96,6 +99,11 @@ class Server:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             self._process.wait()
+
+
+def _state_of(thread: Path) -> str:
+    """The kernel's letter for what a thread does: T stands still."""
+    return (thread / "stat").read_text().rpartition(")")[2].split()[0]
 
 
 def _find_binary() -> str:
