@@ -21,7 +21,7 @@ from collections.abc import Awaitable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from framework import clock
+from framework import clock, metrics
 from framework.errors import ProtocolError
 from framework.http1 import Framing, HeadReader, match_head, match_lone_plain_head, match_plain_head
 from framework.httpserver.incoming import IncomingBody
@@ -458,6 +458,7 @@ class Connection(Outgoing):
     def _refuse(self, error: ProtocolError) -> None:
         """Answer a request that is not one."""
         gen_log.info("%s: %d %s", self.remote_ip, error.status, error)
+        metrics.refusals.inc(labels=(error.status,))
         incoming, self._incoming = self._incoming, None
         self._drop_body(incoming)
         self._call_close_callback()

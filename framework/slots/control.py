@@ -94,7 +94,8 @@ class ControlApplication:
         slot, path = self.slot, request.path
         status = 200
         if path == "/metrics":
-            return 200, metrics.registry.text()
+            metrics.connections.set(slot.connections)
+            return 200, metrics.read_all()
         if path == "/ready":
             status = 503 if slot.state in (State.WARMING, State.STOPPED) else 200
         elif path == "/claim":

@@ -1,8 +1,11 @@
 import asyncio
+import time
 
 import pytest
 
-from framework import metrics
+from framework import metrics, netutil
+from framework.httpserver import HTTPServer
+from framework.web import Application, RequestHandler
 
 
 def test_counter_in_text_form():
@@ -84,7 +87,7 @@ def test_record_request_counts_by_route_and_status():
 
 def test_record_queue_reads_over_what_is_no_time():
     before = metrics.queue_seconds.series[()][:]
-    metrics.record_queue(b"yesterday")
+    metrics.record_queue(b"yesterday", 0.1)
     assert metrics.queue_seconds.series[()] == before
 
 
@@ -105,3 +108,37 @@ def test_watch_loop_observes_lag():
         stop()
 
     asyncio.run(asyncio.wait_for(main(), 5))
+
+
+class Counted(RequestHandler):
+    def get(self):
+        self.write("hi")
+
+
+def test_what_is_answered_and_refused_is_counted(tmp_path):
+    async def ask(data):
+        reader, writer = await asyncio.open_unix_connection(str(tmp_path / "s"))
+        writer.write(data)
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+    async def main():
+        server = HTTPServer(Application([("/", Counted)], log_function=lambda handler: None))
+        server.add_socket(netutil.bind_unix_socket(tmp_path / "s"))
+        started = time.time() - 2
+        head = f"Host: x\r\nConnection: close\r\nX-Request-Start: t={started:.3f}\r\n\r\n"
+        assert b"hi" in await ask(f"GET / HTTP/1.1\r\n{head}".encode())
+        assert b" 404 " in await ask(f"GET /none HTTP/1.1\r\n{head}".encode())
+        assert b" 400 " in await ask(b"GET / HTTP/1.1\r\nHost : x\r\n\r\n")
+        server.stop()
+        await server.close_all_connections()
+
+    metrics.count_answered()
+    before = metrics.queue_seconds.series[()][-1], metrics.refusals.get((400,)), metrics.requests.get(("Counted", 200))
+    asyncio.run(asyncio.wait_for(main(), 10))
+    assert 'http_requests_total{route="ErrorHandler",status="404"}' in metrics.read_all()
+    assert not metrics.answered
+    assert metrics.queue_seconds.series[()][-1] - before[0] >= 3.9  # two requests, two seconds each
+    assert metrics.refusals.get((400,)) == before[1] + 1
+    assert metrics.requests.get(("Counted", 200)) == before[2] + 1
