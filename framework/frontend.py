@@ -30,6 +30,7 @@ from framework.slots import ControlApplication, Slot, SlotSettings, sweep
 gen_log = logging.getLogger("framework.general")
 
 MAX_SLOTS = 128
+MAX_WAIT_S = 86_400
 ACCESS_LOG_EVERY_S = 0.2
 # Most of what a request makes dies by reference count; the collector's first generation would only walk the rest over
 # and over.
@@ -235,6 +236,9 @@ def main(arguments: list[str]) -> int:
             )
         if options.slot < 0 or options.slot >= MAX_SLOTS:
             raise OptionError(f"--slot: expected 0 to {MAX_SLOTS - 1}, got {options.slot}")
+        for name in ("drain_deadline_s", "park_s"):
+            if not 0 <= getattr(options, name) <= MAX_WAIT_S:
+                raise OptionError(f"{name.upper()}: expected 0 to {MAX_WAIT_S} seconds, got {getattr(options, name)}")
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(_serve(options))
     except FrameworkError as error:

@@ -208,6 +208,9 @@ def test_broken_release_never_claims(frontends: Frontends) -> None:
         ({"APP": ""}, "frontend: APP: expected package.module:attribute, got 'nothing'"),
         ({"MAX_BODY": "big"}, "frontend: MAX_BODY: expected a size such as 32m, got 'big'"),
         ({"DRAIN_DEADLINE_S": "x"}, "frontend: DRAIN_DEADLINE_S: expected a number, got 'x'"),
+        ({"DRAIN_DEADLINE_S": "inf"}, "frontend: DRAIN_DEADLINE_S: expected 0 to 86400 seconds, got inf"),
+        ({"DRAIN_DEADLINE_S": "nan"}, "frontend: DRAIN_DEADLINE_S: expected 0 to 86400 seconds, got nan"),
+        ({"PARK_S": "-1"}, "frontend: PARK_S: expected 0 to 86400 seconds, got -1.0"),
     ],
 )
 def test_wrong_setting_is_one_sentence(frontends: Frontends, environment: dict[str, str], message: str) -> None:
