@@ -27,10 +27,11 @@ def _ask(application: Any, *requests: tuple[str, str, dict[str, str], bytes]) ->
         container = WSGIContainer(application)
         async with serving(container) as port:
             client = Client("127.0.0.1", port)
-            replies = [await client.request(*request) for request in requests]
-            client.close()
-        await container.shut_down()
-        return replies
+            try:
+                return [await client.request(*request) for request in requests]
+            finally:
+                client.close()
+                await container.shut_down()  # what a thread does behind a cut connection, close() above all, is done
 
     return asyncio.run(scenario())
 
