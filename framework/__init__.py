@@ -28,6 +28,7 @@ Each module imports only what stands above it (tests/architecture holds that), s
     httpclient  the blocking and the non-blocking client
     web         handlers, routes, applications
     websocket   websocket handlers and the client
+    events      server-sent events, and waiters for long polls
     wsgi        WSGI applications in both directions
     s3server    an S3 store on local files
     frontend    one application as one frontend of the appliance
