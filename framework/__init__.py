@@ -17,6 +17,7 @@ Each module imports only what stands above it (tests/architecture holds that), s
     locale      translations, plurals, dates, numbers
     metrics     counters and histograms in Prometheus' text form
     ioloop      the seed's loop on asyncio's
+    autoreload  the process anew when its code has changed
     netutil     listening sockets, TLS contexts, addresses
     iostream    a non-blocking byte stream with callbacks and awaitables
     process     one process per core

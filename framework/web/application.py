@@ -281,6 +281,10 @@ class Application:
         options = {name: kwargs.pop(name) for name in _SOCKET_OPTIONS if name in kwargs}
         server = HTTPServer(self, **kwargs)
         server.listen(port, address, **options)
+        if self.settings.get("autoreload"):
+            from framework import autoreload
+
+            autoreload.start()
         return server
 
 
