@@ -232,9 +232,9 @@ class HTTPRequest:
         """Whether the request is of HTTP/1.1 or a later minor version."""
         return self.version == "HTTP/1.1"
 
-    def write(self, chunk: bytes) -> None:
-        """Send bytes of the answer as they are, head included."""
-        self.connection.write(chunk)
+    def write(self, chunk: bytes | str) -> None:
+        """Send a part of the answer as it is, head included; text as UTF-8."""
+        self.connection.write(chunk.encode() if isinstance(chunk, str) else chunk)
 
     def finish(self) -> None:
         """The answer is complete."""

@@ -12,7 +12,7 @@ from framework.httpserver.limits import Limits, most_connections, small_head_byt
 from framework.httpserver.listening import Listening
 from framework.httpserver.outgoing import Outgoing
 from framework.httpserver.proxyprotocol import ProxyProtocol
-from framework.httpserver.xheaders import is_within, parse_networks, read_xheaders
+from framework.httpserver.xheaders import LOOPBACK, is_within, parse_networks, read_xheaders
 from framework.log import gen_log
 from framework.request import BodyReceiver, HTTPRequest
 
@@ -22,9 +22,10 @@ Application = Callable[[HTTPRequest], Awaitable[None] | None]
 class HTTPServer:
     """Calls `request_callback(request)` for each request that arrives on its sockets.
 
-    `xheaders` believes what unix-socket peers, and peers in `trusted_downstream` (networks as "10.0.0.0/8"), say about
-    their clients; `proxy_protocol` expects each peer to say it in a PROXY header. `ssl_options` is a dict (certfile,
-    keyfile, …) or an ssl.SSLContext. All other keyword arguments are fields of Limits.
+    `xheaders` believes what unix-socket peers, and peers in `trusted_downstream` (networks as "10.0.0.0/8"; by default
+    this machine, where the seed's nginx runs), say about their clients; `proxy_protocol` expects each peer to say it in
+    a PROXY header. `ssl_options` is a dict (certfile, keyfile, …) or an ssl.SSLContext. All other keyword arguments are
+    fields of Limits.
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class HTTPServer:
         io_loop: Any = None,
         xheaders: bool = False,
         ssl_options: Mapping[str, Any] | ssl.SSLContext | None = None,
-        trusted_downstream: Iterable[str] = (),
+        trusted_downstream: Iterable[str] | None = None,
         proxy_protocol: bool = False,
         **limits: Any,
     ) -> None:
@@ -47,7 +48,7 @@ class HTTPServer:
         self.keeps_alive = not no_keep_alive
         self.is_taking_requests = True
         self._believes_headers = xheaders
-        self._trusted_networks = parse_networks(trusted_downstream)
+        self._trusted_networks = parse_networks(LOOPBACK if trusted_downstream is None else trusted_downstream)
         self._loop_given = io_loop
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wheel: clock.Wheel | None = None

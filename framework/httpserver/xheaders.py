@@ -1,7 +1,8 @@
 """Who the client behind a proxy is: X-Real-IP, X-Forwarded-For, X-Scheme, X-Forwarded-Proto.
 
 They are believed only from a peer that is trusted: on a unix socket, which strangers can not reach, or from one of the
-networks in `trusted_downstream`. Anybody else could send them, too.
+networks in `trusted_downstream`. Anybody else could send them, too. Code of 2011 says `xheaders=True` and no more, with
+nginx on the same machine: so this machine is what is trusted when no network is named.
 """
 
 import ipaddress
@@ -10,6 +11,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+LOOPBACK = ("127.0.0.0/8", "::1")
 
 _FIELDS = re.compile(
     rb"\n[Xx]-(?:([Rr][Ee][Aa][Ll]-[Ii][Pp])|([Ff][Oo][Rr][Ww][Aa][Rr][Dd][Ee][Dd]-[Ff][Oo][Rr])"

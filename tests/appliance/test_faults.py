@@ -35,7 +35,7 @@ def _has_new_process(stack: Stack, service: str, pattern: str, killed: int) -> b
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(("service", "pattern", "serves_on"), VICTIMS)
-def test_killed_part_comes_back_by_itself(stack: Stack, service: str, pattern: str, serves_on: bool) -> None:
+def test_item_122_killed_part_comes_back_by_itself(stack: Stack, service: str, pattern: str, serves_on: bool) -> None:
     async def scenario() -> None:
         load = make_load(stack)
         async with load:

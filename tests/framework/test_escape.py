@@ -40,7 +40,7 @@ def test_xhtml_escape_returns_by_unescape(text: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["</script><script>alert(1)", "<!-- <script>", {"a": ["</", "\u2028"]}])
-def test_json_encode_is_safe_inside_a_script_element(value: object) -> None:
+def test_item_134_json_encode_is_safe_inside_a_script_element(value: object) -> None:
     text = escape.json_encode(value)
     assert "</" not in text and "<!--" not in text and text.isascii()
     assert escape.json_decode(text) == json.loads(text) == value
@@ -54,7 +54,7 @@ def test_squeeze_joins_whitespace() -> None:
     ("plain", "query", "path"),
     [("a b+é", "a+b%2B%C3%A9", "a%20b%2B%C3%A9"), ("/", "%2F", "/"), (b"\xff", "%FF", "%FF")],
 )
-def test_url_escape(plain: str | bytes, query: str, path: str) -> None:
+def test_item_134_url_escape(plain: str | bytes, query: str, path: str) -> None:
     assert escape.url_escape(plain) == query
     assert escape.url_escape(plain, plus=False) == path
     assert escape.url_unescape(query, encoding=None) == escape.utf8(plain)
@@ -96,7 +96,7 @@ def test_text_and_bytes() -> None:
         ('http://x.com/"onclick="', '<a href="http://x.com/">http://x.com/</a>&quot;onclick=&quot;'),
     ],
 )
-def test_linkify(text: str, expected: str) -> None:
+def test_item_134_linkify(text: str, expected: str) -> None:
     assert escape.linkify(text) == expected
 
 

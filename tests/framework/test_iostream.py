@@ -184,7 +184,7 @@ def test_connect_and_refusal() -> None:
     asyncio.run(scenario())
 
 
-def test_item_110_the_seed_s_fetch_of_a_page(certificate: Path) -> None:
+def test_item_131_the_seed_s_fetch_of_a_page(certificate: Path) -> None:
     """The example of the seed's page on iostream: connect, send, read the head, read the body, all with callbacks."""
 
     async def scenario() -> None:

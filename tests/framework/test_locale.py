@@ -40,7 +40,7 @@ def csv_files(tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("csv_files")
-def test_item_079_to_081_translate() -> None:
+def test_item_079_080_081_translate() -> None:
     user = locale.get("es_GT")
     assert user.translate("I love you") == "Te amo"
     assert user.translate("unknown text") == "unknown text"
@@ -79,7 +79,7 @@ def test_closest_is_of_the_same_script(tmp_path: Path, wanted: str, code: str) -
 
 
 @pytest.mark.usefixtures("csv_files")
-def test_item_086_and_088_supported_locales_come_from_the_files() -> None:
+def test_item_086_088_supported_locales_come_from_the_files() -> None:
     assert locale.get_supported_locales() == {"es_GT", "fr", "en_US"}
 
 

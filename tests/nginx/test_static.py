@@ -24,7 +24,7 @@ def versions(front: Front) -> list[str]:
 
 
 @pytest.mark.parametrize(("release", "content"), [(0, "before"), (1, "today")])
-def test_known_hash_gives_its_own_bytes_for_ever(front: Front, versions: list[str], release: int, content: str) -> None:
+def test_item_076_known_hash_gives_its_bytes(front: Front, versions: list[str], release: int, content: str) -> None:
     answer = front.ask(f"/static/feed.js?v={versions[release]}")
     assert (answer.status, answer.body) == (200, content)
     assert answer.headers["cache-control"] == IMMUTABLE

@@ -53,7 +53,7 @@ def with_client(use, application=APPLICATION, **options):
     return asyncio.run(run())
 
 
-def test_response_says_where_it_came_from_and_how_long_it_took():
+def test_item_135_response_says_where_it_came_from_and_how_long_it_took():
     async def use(client, url):
         return await client.fetch(url + "/to?to=/show"), url
 
@@ -241,7 +241,7 @@ def test_connections_are_reused_and_nothing_is_left():
     assert with_client(use, hello) <= 4
 
 
-def test_blocking_client():
+def test_item_135_blocking_client():
     async def run():
         async with serving(hello) as port:
             return await asyncio.to_thread(fetch, f"http://127.0.0.1:{port}")

@@ -16,7 +16,7 @@ from tests.support.rawhttp import connected, hello, serving
 GET = b"GET /%d HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
-def test_keep_alive_and_pipelining_answer_in_order():
+def test_item_130_keep_alive_and_pipelining_answer_in_order():
     async def main():
         async with serving(hello) as server, connected(server.port) as client:
             assert (await client.ask(GET % 1))[2] == b"GET /1 0"
@@ -80,7 +80,7 @@ def run(main):
     uvloop.run(main())
 
 
-def test_unix_socket_and_xheaders(tmp_path):
+def test_item_116_xheaders_are_believed_from_whom_they_may_come(tmp_path):
     seen = []
 
     def application(request):
@@ -88,22 +88,27 @@ def test_unix_socket_and_xheaders(tmp_path):
         hello(request)
 
     head = b"GET / HTTP/1.1\r\nHost: h\r\nX-Real-IP: 192.0.2.1\r\nX-Scheme: https\r\n\r\n"
+    cases = [
+        ({"xheaders": True}, True),  # this machine's nginx
+        ({"xheaders": True, "trusted_downstream": ["127.0.0.0/8"]}, True),
+        ({"xheaders": True, "trusted_downstream": ["192.0.2.0/24"]}, False),
+        ({"xheaders": True, "trusted_downstream": []}, False),
+        ({"trusted_downstream": ["127.0.0.0/8"]}, False),
+        ({}, False),
+    ]
 
     async def main():
         path = str(tmp_path / "s")
         listener = netutil.bind_unix_socket(path)
         async with serving(application, listener, xheaders=True), connected(path=path) as client:
             await client.ask(head)
-        async with serving(application, xheaders=True) as server, connected(server.port) as client:
-            await client.ask(head)
-        trusting = {"xheaders": True, "trusted_downstream": ["127.0.0.0/8"]}
-        async with serving(application, **trusting) as server, connected(server.port) as client:
-            await client.ask(head)
-        async with serving(application, trusted_downstream=["127.0.0.0/8"]) as server, connected(server.port) as client:
-            await client.ask(head)
+        for options, _ in cases:
+            async with serving(application, **options) as server, connected(server.port) as client:
+                await client.ask(head)
 
     run(main)
-    assert seen == 2 * [("192.0.2.1", "https"), ("127.0.0.1", "http"), ("192.0.2.1", "https"), ("127.0.0.1", "http")]
+    told, ignored = ("192.0.2.1", "https"), ("127.0.0.1", "http")
+    assert seen == 2 * [told, *(told if is_believed else ignored for _, is_believed in cases)]
 
 
 def test_hold_queues_requests_and_connections():

@@ -288,7 +288,7 @@ def test_close_with_all_fds_closes_them():
     right.close()
 
 
-def test_raw_socket_server_in_the_seeds_manner(loop):
+def test_item_132_raw_socket_server_in_the_seeds_manner(loop):
     """Accepts with nothing but a non-blocking socket, a handler and functools.partial."""
     served = []
 

@@ -74,7 +74,7 @@ def _code(caught: pytest.ExceptionInfo[botocore.exceptions.ClientError]) -> str:
     return str(caught.value.response["Error"]["Code"])
 
 
-def test_put_get_head_delete(s3: Any) -> None:
+def test_item_133_put_get_head_delete(s3: Any) -> None:
     put = s3.put_object(
         Bucket="bucket", Key="a b/ü+%.txt", Body=b"hello", ContentType="text/plain", Metadata={"mark": "1"}
     )
