@@ -117,6 +117,7 @@ class Template:
         with writer.indented():
             writer.line("_tt_pieces = []; _tt_print = _tt_pieces.append", start)
             ancestors[-1].body.write(writer)
+            writer.bind_given(1, start)
             writer.line("return ''.join(_tt_pieces)", start)
         self.code = "\n".join(writer.lines) + "\n"
         self._places = writer.places

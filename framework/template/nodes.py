@@ -151,10 +151,15 @@ class Apply(Node):
         writer.apply_count += 1
         name = f"_tt_apply{writer.apply_count}"
         writer.line(f"def {name}():", self.place)
+        outer, writer.assigned = writer.assigned, set()
+        start = len(writer.lines)
         with writer.indented():
             writer.line("_tt_pieces = []; _tt_print = _tt_pieces.append", self.place)
             self.body.write(writer)
             writer.line("return ''.join(_tt_pieces)", self.place)
+            if writer.assigned:
+                writer.insert(start, [f"nonlocal {', '.join(sorted(writer.assigned))}"], self.place)
+        writer.assigned |= outer
         writer.line(f"_tt_print({TEXT}({self.function}({name}())))", self.place)
 
 
@@ -188,11 +193,13 @@ class Intermediate(Node):
 
 @dataclass(slots=True)
 class Statement(Node):
-    """`{% set x = y %}`, imports, `break`, `continue`."""
+    """`{% set x = y %}`, imports, `break`, `continue`; `names` are those that it sets."""
 
     statement: str
+    names: frozenset[str] = frozenset()
 
     def write(self, writer: "Writer") -> None:
+        writer.assigned |= self.names
         writer.line(self.statement, self.place)
 
 
@@ -204,6 +211,7 @@ class Writer:
         self.lines: list[str] = []
         self.places: list[Place] = []
         self.apply_count = 0
+        self.assigned: set[str] = set()
         self._indent = 0
         self._include = include
 
@@ -213,6 +221,17 @@ class Writer:
         lines[0] = "    " * (self._indent - outdent) + lines[0]
         self.lines += lines
         self.places += [place] * len(lines)
+
+    def insert(self, position: int, statements: list[str], place: Place) -> None:
+        """Put statements of one line each before those that were written from `position` on."""
+        self.lines[position:position] = ["    " * self._indent + statement for statement in statements]
+        self.places[position:position] = [place] * len(statements)
+
+    def bind_given(self, position: int, place: Place) -> None:
+        """Let names that the template sets begin as what it was given: Python would call them unbound until then."""
+        bound = [f"if {name!r} in _tt_given: {name} = _tt_given[{name!r}]" for name in sorted(self.assigned)]
+        if bound:
+            self.insert(position, ["_tt_given = globals()", *bound], place)
 
     @contextmanager
     def indented(self) -> Iterator[None]:

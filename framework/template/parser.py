@@ -266,7 +266,9 @@ def _parse_simple(
                 raise source.error(
                     f"{operator}: expected {'name = value' if operator == 'set' else 'an import'}", place
                 )
-            body.nodes.append(nodes.Statement(place, statement))
+            names = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
+            assigned = frozenset(name.id for name in names if isinstance(name.ctx, ast.Store))
+            body.nodes.append(nodes.Statement(place, statement, assigned))
         case "autoescape":
             source.autoescape = None if rest in ("None", "") else _join_lines(rest)
             if source.autoescape:

@@ -87,6 +87,24 @@ def test_item_035_038_statements_and_any_expression(text: str, printed: str) -> 
     assert _render(text, items=["Item 1", "Item 2", "Item 3"]) == printed
 
 
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("{% set n = n + 1 %}{{ n }}", "3"),
+        ("{% set n += 1 %}{{ n }}", "3"),
+        ("{{ n }}{% set n = 5 %}{{ n }}", "25"),
+        ("{% if not missing %}{% set n = 7 %}{% end %}{{ n }}", "7"),
+        ("{% apply str.upper %}{{ n }}{% set n = 'b' %}{% end %}{{ n }}", "2b"),
+        ("{% apply str.upper %}{% apply str.lower %}{% set new = 'A' %}{{ new }}{% end %}{% end %}{{ new }}", "AA"),
+        ("{% for n in [8, 9] %}{% set total = total + n %}{% end %}{{ total }}", "27"),
+        ("{% set a, (b, *c) = 1, (2, 3) %}{{ a }}{{ b }}{{ c }}", "12[3]"),
+        ("{% set x = [n for n in (1, 2)] %}{{ n }}", "2"),
+    ],
+)
+def test_set_begins_with_what_was_given(text: str, printed: str) -> None:
+    assert Template(text).generate(n=2, total=10, missing=None).decode() == printed
+
+
 def test_item_037_blocks_hold_their_own_text_unless_replaced() -> None:
     loader = DictLoader(
         {"base": "{% block a %}A{% end %}{% block b %}B{% end %}", "page": "{% extends base %}{% block b %}b{% end %}"}
