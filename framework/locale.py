@@ -14,7 +14,7 @@ import csv
 import datetime
 import gettext
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,8 @@ _QUALITY = re.compile(r"\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*", re.ASCII)
 _YEAR = re.compile(r"[,،]?\s*(?:'[^']*'\s*)?(?:G\s*)?y+(?:\s*'г'\.|'[^']*'|[年년.])?\s*")
 _CATEGORIES = frozenset(("zero", "one", "two", "few", "many", "other"))  # of plurals, in CLDR
 _FORMS = _CATEGORIES | {"singular", "plural", "unknown"}
+# Browsers say nb for what catalogues call no; and some old systems still send the codes of before 1989.
+_OTHER_CODES = {"nb": "no", "no": "nb", "iw": "he", "he": "iw", "in": "id", "id": "in", "ji": "yi", "yi": "ji"}
 _MAX_ACCEPTED = 50  # languages looked at in one Accept-Language
 
 
@@ -231,6 +233,27 @@ class GettextLocale(Locale):
         return self.translations.pgettext(context, message)
 
 
+class _LocaleNames(Mapping[str, dict[str, str]]):
+    """`LOCALE_NAMES["es_GT"]` is {"name": "español (Guatemala)", "name_en": "Spanish (Guatemala)"}, from Babel."""
+
+    def __getitem__(self, code: str) -> dict[str, str]:
+        if code not in set(self):
+            raise KeyError(code)
+        known = Locale(code)
+        return {"name": known.name, "name_en": known.babel.get_display_name("en") or code}
+
+    def __iter__(self) -> Iterator[str]:
+        from babel.localedata import locale_identifiers
+
+        return iter(locale_identifiers())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+LOCALE_NAMES: Mapping[str, dict[str, str]] = _LocaleNames()
+
+
 class _Catalogue:
     """The supported locales of this process and which is the default."""
 
@@ -255,10 +278,17 @@ def get(*codes: str) -> Locale:
     """
     known = _catalogue.closest.get(codes)
     if known is None:
-        known = next((found for code in codes if (found := _find(code))), _catalogue.locales[_catalogue.default])
+        known = next((found for code in codes if (found := _find_either(code))), _catalogue.locales[_catalogue.default])
         if len(_catalogue.closest) < 1000:  # what browsers ask for is not ours to bound
             _catalogue.closest[codes] = known
     return known
+
+
+def _find_either(code: str) -> Locale | None:
+    """The locale for a code, or for the same language under the other code that it has."""
+    language, joint, rest = code.replace("-", "_").partition("_")
+    other = _OTHER_CODES.get(language.lower())
+    return _find(code) or (_find(f"{other}{joint}{rest}") if other else None)
 
 
 def _find(code: str) -> Locale | None:

@@ -11,6 +11,7 @@ import atexit
 import json
 import logging
 import logging.handlers
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii as _quote
 from typing import TextIO
 
-from framework.options import OptionParser
+from framework.options import OptionError, OptionParser
 from framework.options import options as process_options
 
 access_log = logging.getLogger("framework.access")
@@ -101,15 +102,35 @@ def define_logging_options(options: OptionParser = process_options) -> None:
                    help="least level that is logged; none leaves logging alone", group="log")  # fmt: skip
     options.define("log_format", default="human", type=_parse_format, metavar="human|json",
                    help="lines for people, or JSON objects", group="log")  # fmt: skip
+    options.define("logging", type=_parse_level, metavar="LEVEL", help="the seed's name of log-level", group="log",
+                   callback=lambda level: setattr(options, "log_level", level))  # fmt: skip
     options.define("log_file_prefix", default="", metavar="PATH", help="log to this file, not to stderr", group="log")
+    options.define("log_to_stderr", default=False, help="log to stderr as well as to the file", group="log")
     options.define("log_file_max_size", default=100_000_000, metavar="BYTES", help="rotate at this size", group="log")
     options.define("log_file_num_backups", default=10, metavar="N", help="rotated files that are kept", group="log")
+    options.define("log_rotate_mode", default="size", type=_parse_rotation, metavar="size|time",
+                   help="what a file is rotated by", group="log")  # fmt: skip
+    options.define("log_rotate_when", default="midnight", type=_parse_when, metavar="S|M|H|D|W0…W6|midnight",
+                   help="unit of time of the rotation by time", group="log")  # fmt: skip
+    options.define("log_rotate_interval", default=1, metavar="N", help="units between two rotations", group="log")
 
 
 def _parse_level(text: str) -> str:
     if text.lower() not in ("debug", "info", "warning", "error", "none"):
         raise ValueError("debug, info, warning, error or none")
     return text.lower()
+
+
+def _parse_rotation(text: str) -> str:
+    if text not in ("size", "time"):
+        raise ValueError("size or time")
+    return text
+
+
+def _parse_when(text: str) -> str:
+    if text.lower() != "midnight" and not re.fullmatch("[SMHD]|W[0-6]", text):
+        raise ValueError("S, M, H, D, W0 to W6 or midnight")
+    return text
 
 
 def _parse_format(text: str) -> str:
@@ -119,20 +140,40 @@ def _parse_format(text: str) -> str:
 
 
 def enable_pretty_logging(options: OptionParser = process_options) -> None:
-    """Log as the settings of `define_logging_options` say: to the file if one is set, else to stderr."""
+    """Log as the settings of `define_logging_options` say: to the file if one is set, else to stderr.
+
+    A second call takes the place of the first.
+
+    Raises:
+        OptionError: the file can't be written.
+    """
     if options.log_level == "none":
         return
     root = logging.getLogger()
     root.setLevel(options.log_level.upper())
+    for handler in [one for one in root.handlers if isinstance(one.formatter, LogFormatter | JSONFormatter)]:
+        root.removeHandler(handler)
+        handler.close()
     if options.log_file_prefix:
-        handler: logging.Handler = logging.handlers.RotatingFileHandler(
-            options.log_file_prefix, maxBytes=options.log_file_max_size, backupCount=options.log_file_num_backups
-        )
-        handler.setFormatter(JSONFormatter() if options.log_format == "json" else LogFormatter())
-    else:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(make_formatter(options.log_format, sys.stderr))
-    root.addHandler(handler)
+        to_file = _make_file_handler(options)
+        to_file.setFormatter(JSONFormatter() if options.log_format == "json" else LogFormatter())
+        root.addHandler(to_file)
+    if options.log_to_stderr or not options.log_file_prefix:
+        to_stderr = logging.StreamHandler(sys.stderr)
+        to_stderr.setFormatter(make_formatter(options.log_format, sys.stderr))
+        root.addHandler(to_stderr)
+
+
+def _make_file_handler(options: OptionParser) -> logging.Handler:
+    path, kept = options.log_file_prefix, options.log_file_num_backups
+    try:
+        if options.log_rotate_mode == "time":
+            return logging.handlers.TimedRotatingFileHandler(
+                path, when=options.log_rotate_when, interval=options.log_rotate_interval, backupCount=kept
+            )
+        return logging.handlers.RotatingFileHandler(path, maxBytes=options.log_file_max_size, backupCount=kept)
+    except OSError as error:
+        raise OptionError(f"LOG_FILE_PREFIX: can't write {path}: {error.strerror}") from error
 
 
 class AccessLog:

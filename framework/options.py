@@ -423,8 +423,23 @@ def enable_pretty_logging() -> None:
     log.enable_pretty_logging(options)
 
 
+def parse_command_line(args: Sequence[str] | None = None, final: bool = True) -> list[str]:
+    """What remains of the process's arguments behind the flags. The log is set up, as programs of both times expect.
+
+    Raises:
+        OptionError: if a flag is unknown or malformed.
+    """
+    from framework import log
+
+    if "log_level" not in options:
+        log.define_logging_options(options)
+    remaining = options.parse_command_line(args, final)
+    if final:
+        log.enable_pretty_logging(options)
+    return remaining
+
+
 define = options.define
-parse_command_line = options.parse_command_line
 parse_environment = options.parse_environment
 parse_config_file = options.parse_config_file
 print_help = options.print_help

@@ -20,12 +20,15 @@ import sys
 import unittest
 from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Any, Self, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from framework.httpserver import HTTPServer
 from framework.ioloop import IOLoop, catching
 from framework.netutil import bind_sockets
 from framework.testing.client import Application, Response, exchange
+
+if TYPE_CHECKING:
+    from framework.httpclient import AsyncHTTPClient
 
 
 def get_async_test_timeout() -> float:
@@ -145,6 +148,13 @@ class AsyncHTTPTestCase(AsyncTestCase):
         self.http_server.stop()
         self.io_loop.run_sync(self.http_server.close_all_connections)
         super().tearDown()
+
+    @property
+    def http_client(self) -> "AsyncHTTPClient":
+        """The client of this test's loop, for tests that are coroutines."""
+        from framework.httpclient import AsyncHTTPClient  # tests without it need no libcurl
+
+        return AsyncHTTPClient()
 
     def get_app(self) -> Application:
         """Hook: the application under test. Every test case overrides it."""

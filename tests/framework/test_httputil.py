@@ -5,6 +5,7 @@ import pytest
 
 from framework import httputil
 from framework.httputil import HTTPHeaders, HTTPInputError
+from framework.request import HTTPRequest
 
 
 def test_headers_ignore_case_and_join_repeats():
@@ -149,3 +150,10 @@ def test_parse_header_parameters_takes_linear_time():
 def test_qs_to_qsl_and_credentials():
     assert list(httputil.qs_to_qsl({"a": ["1", "2"]})) == [("a", "1"), ("a", "2")]
     assert httputil.encode_username_password("é", b"x") == b"\xc3\xa9:x"
+
+
+def test_names_of_today_that_live_elsewhere() -> None:
+    assert httputil.HTTPServerRequest is HTTPRequest
+    assert httputil.parse_cookie("a=b") == {"a": "b"}
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = httputil.nothing

@@ -183,6 +183,19 @@ def test_item_090_numbers_and_lists() -> None:
     assert (english.list(["A", "B", "C"]), german.list(["A", "B"]), english.list([])) == ("A, B, and C", "A und B", "")
 
 
+@pytest.mark.parametrize(("wanted", "there"), [("nb-NO", "no"), ("no", "nb"), ("iw-IL", "he"), ("in", "id")])
+def test_language_with_two_codes(tmp_path: Path, wanted: str, there: str) -> None:
+    (tmp_path / f"{there}.csv").write_text('"Hello","x"\n')
+    locale.load_translations(tmp_path)
+    assert locale.get(wanted).code == there
+
+
+def test_names_of_locales() -> None:
+    assert locale.LOCALE_NAMES["es_GT"] == {"name": "español (Guatemala)", "name_en": "Spanish (Guatemala)"}
+    assert "xx_XX" not in locale.LOCALE_NAMES
+    assert len(locale.LOCALE_NAMES) > 500
+
+
 def test_item_090_dates() -> None:
     english = locale.Locale("en_US")
     now = datetime.datetime.now(datetime.UTC)

@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
+from logging.handlers import TimedRotatingFileHandler
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,42 @@ def test_enable_pretty_logging_rotates_files(root: logging.Logger, tmp_path: Pat
         log.gen_log.info("line %d", n)
     assert json.loads((tmp_path / "log").read_text().splitlines()[-1])["message"] == "line 4"
     assert (tmp_path / "log.1").exists()
+
+
+def test_rotation_by_time(root: logging.Logger, tmp_path: Path) -> None:
+    options = OptionParser()
+    log.define_logging_options(options)
+    flags = [
+        "--log-rotate-mode=time",
+        "--log-rotate-when=H",
+        "--log-to-stderr",
+        f"--log-file-prefix={tmp_path / 'log'}",
+    ]
+    options.parse_command_line(["x", *flags])
+    log.enable_pretty_logging(options)
+    to_file, to_stderr = root.handlers[-2:]
+    assert isinstance(to_file, TimedRotatingFileHandler) and to_file.interval == 3600
+    assert type(to_stderr) is logging.StreamHandler
+
+
+def test_file_that_can_not_be_written_is_clear(root: logging.Logger, tmp_path: Path) -> None:
+    options = OptionParser()
+    log.define_logging_options(options)
+    options.parse_command_line(["x", f"--log-file-prefix={tmp_path}/none/log"])
+    with pytest.raises(OptionError, match="LOG_FILE_PREFIX: can't write"):
+        log.enable_pretty_logging(options)
+    with pytest.raises(OptionError, match="--log-rotate-when: expected S, M, H, D, W0 to W6 or midnight, got 'X'"):
+        options.parse_command_line(["x", "--log-rotate-when=X"])
+
+
+def test_second_call_takes_the_place_of_the_first(root: logging.Logger) -> None:
+    options = OptionParser()
+    log.define_logging_options(options)
+    log.enable_pretty_logging(options)
+    before = len(root.handlers)
+    options.parse_command_line(["x", "--logging=debug"])
+    log.enable_pretty_logging(options)
+    assert (len(root.handlers), root.level) == (before, logging.DEBUG)
 
 
 def test_log_level_none_leaves_logging_alone(root: logging.Logger) -> None:

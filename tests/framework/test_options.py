@@ -2,6 +2,8 @@
 
 import datetime
 import io
+import subprocess
+import sys
 from pathlib import Path
 from unittest import mock
 
@@ -168,3 +170,17 @@ def test_groups(options: OptionParser) -> None:
     assert options.group_dict("server") == {"port": 8888}
     assert options.group_dict("")["name"] == "squall"
     assert "port" in options and "x" not in options and "port" in list(options)
+
+
+def test_item_129_command_line_sets_the_log_up(tmp_path: Path) -> None:
+    program = """
+import logging, sys
+from framework.options import define, options, parse_command_line, enable_pretty_logging
+define("port", default=8888, help="run on the given port", type=int)
+print(parse_command_line(), options.port)
+logging.debug("seen")
+"""
+    command = [sys.executable, "-c", program, "--port=1", "--logging=debug", "rest"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "['rest'] 1\n"
+    assert done.stderr.startswith("[D ") and done.stderr.endswith("] seen\n")

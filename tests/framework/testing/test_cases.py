@@ -167,3 +167,13 @@ def test_time_limit_is_a_setting(monkeypatch):
     assert get_async_test_timeout() == 5
     monkeypatch.setenv("ASYNC_TEST_TIMEOUT", "7.5")
     assert get_async_test_timeout() == 7.5
+
+
+class TestOfTheClient(AsyncHTTPTestCase):
+    def get_app(self):
+        return Application([], log_function=lambda _: None)
+
+    @gen_test
+    async def test_fetch(self):
+        response = await self.http_client.fetch(self.get_url("/nowhere"), raise_error=False)
+        self.assertEqual(response.code, 404)
