@@ -37,6 +37,7 @@ class Cookie(str):
 
     @property
     def value(self) -> str:
+        """The value; a cookie is its own value, and 2011 asked for it by this name."""
         return str(self)
 
 

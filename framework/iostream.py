@@ -179,6 +179,7 @@ class IOStream:
         return self._is_closed
 
     def fileno(self) -> int:
+        """The descriptor of the socket."""
         return self.socket.fileno()
 
     async def start_tls(

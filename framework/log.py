@@ -223,6 +223,7 @@ class AccessLog:
             self.dropped += len(lines)
 
     def close(self) -> None:
+        """Write what waits, and forget this log at exit."""
         self.flush()
         atexit.unregister(self.flush)
 

@@ -122,6 +122,7 @@ class Option:
     is_set: bool = field(default=False, init=False)
 
     def current(self) -> Any:
+        """The value that was set, else the default."""
         return self.value if self.is_set else self.default
 
     def parse(self, text: str, place: str) -> None:
@@ -172,6 +173,7 @@ class Option:
         return isinstance(value, (int, float) if self.type is float else self.type)
 
     def set(self, value: Any) -> None:
+        """Set the value, and call the callback."""
         self.value = value
         self.is_set = True
         if self.callback is not None:
@@ -248,9 +250,11 @@ class OptionParser:
         return [(name, option.current()) for name, option in self._options.items()]
 
     def as_dict(self) -> dict[str, Any]:
+        """All settings, name to value."""
         return dict(self.items())
 
     def groups(self) -> set[str]:
+        """The names of the groups."""
         return {option.group for option in self._options.values()}
 
     def group_dict(self, group: str) -> dict[str, Any]:
@@ -266,6 +270,7 @@ class OptionParser:
         self._callbacks.append(callback)
 
     def run_parse_callbacks(self) -> None:
+        """Call what add_parse_callback was given."""
         for callback in self._callbacks:
             callback()
 

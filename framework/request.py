@@ -29,18 +29,41 @@ class ServerConnection(Protocol):
     keep_alive: bool
 
     @property
-    def closed(self) -> bool: ...
-    def write(self, data: bytes) -> None: ...
-    def finish(self) -> None: ...
-    def answer(self, data: bytes) -> None: ...
-    def drained(self) -> Awaitable[None] | None: ...
-    def send_file(self, file: "BinaryIO", offset: int, count: int) -> Awaitable[None]: ...
-    def set_close_callback(self, callback: Callable[[], object] | None) -> None: ...
-    def set_max_body_size(self, max_body_bytes: int) -> None: ...
-    def set_body_timeout(self, timeout_s: float) -> None: ...
-    def detach(self) -> "tuple[asyncio.Transport, bytes]": ...
-    def close(self) -> None: ...
-    def abort(self) -> None: ...
+    def closed(self) -> bool:
+        """Whether the client is gone."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes of the answer; they are dropped if the client is gone."""
+
+    def finish(self) -> None:
+        """The answer is complete."""
+
+    def answer(self, data: bytes) -> None:
+        """Send a whole answer: write and finish in one."""
+
+    def drained(self) -> Awaitable[None] | None:
+        """None if the client keeps up with what is written, else something to wait for until it does."""
+
+    def send_file(self, file: "BinaryIO", offset: int, count: int) -> Awaitable[None]:
+        """Send `count` bytes of a file from `offset` on, by the kernel where it can."""
+
+    def set_close_callback(self, callback: Callable[[], object] | None) -> None:
+        """Have `callback` called, once, if the client goes away before the answer is complete."""
+
+    def set_max_body_size(self, max_body_bytes: int) -> None:
+        """Take a larger or smaller body than the server's limit; before it is read."""
+
+    def set_body_timeout(self, timeout_s: float) -> None:
+        """Wait this long for the next piece of the body."""
+
+    def detach(self) -> "tuple[asyncio.Transport, bytes]":
+        """Take the socket away from the server: the transport, and what was read ahead."""
+
+    def close(self) -> None:
+        """Close once what was written is sent."""
+
+    def abort(self) -> None:
+        """Close at once."""
 
 
 class BodyReceiver(Protocol):

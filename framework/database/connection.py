@@ -251,6 +251,7 @@ class Connection:
 
 
 def is_select(query: str) -> bool:
+    """Whether the statement only reads, so that it may be repeated."""
     return query.lstrip("( \t\r\n")[:6].upper() == "SELECT" and "FOR UPDATE" not in query.upper()
 
 

@@ -56,10 +56,12 @@ def is_unsent(error: BaseException) -> bool:
 
 
 def is_deadlock(error: BaseException) -> bool:
+    """Whether the transaction was the victim of a deadlock or waited too long for a lock."""
     return code_of(error) == _DEADLOCK
 
 
 def is_too_slow(error: BaseException) -> bool:
+    """Whether the server ended the statement because it took too long."""
     return code_of(error) in _MAX_STATEMENT_TIME
 
 

@@ -49,6 +49,7 @@ class Migration:
 
     @property
     def checksum(self) -> str:
+        """What tells whether the file was changed after it ran."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 

@@ -54,7 +54,9 @@ def handle_exception(error: BaseException) -> bool:
 class HasFileno(Protocol):
     """A socket, a pipe, a file: whatever knows its descriptor."""
 
-    def fileno(self) -> int: ...
+    def fileno(self) -> int:
+        """The descriptor."""
+        ...
 
 
 Handler = Callable[[Any, int], object]

@@ -60,6 +60,7 @@ def format_error(code: str, message: str, resource: str, request_id: str) -> byt
 
 
 def format_buckets(owner: str, buckets: list[tuple[str, float]]) -> bytes:
+    """The answer to ListBuckets."""
     listed: list[tuple[str, Value]] = [
         ("Bucket", [("Name", name), ("CreationDate", format_time(created))]) for name, created in buckets
     ]
@@ -118,6 +119,7 @@ def _owner(owner: str) -> list[tuple[str, Value]]:
 
 
 def format_uploads(bucket: str, owner: str, prefix: str, uploads: list[Upload]) -> bytes:
+    """The answer to ListMultipartUploads."""
     children: list[tuple[str, Value]] = [
         ("Bucket", bucket),
         ("KeyMarker", ""),

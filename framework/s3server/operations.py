@@ -35,6 +35,7 @@ class Operation:
 
     @property
     def arguments(self) -> dict[str, str]:
+        """The query of the request, name to first value."""
         return dict(self.signed.query)
 
 

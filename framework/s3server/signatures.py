@@ -55,6 +55,7 @@ class SignedRequest:
     headers: Mapping[str, str]
 
     def parameter(self, name: str) -> str:
+        """The first value of a query parameter; "" if it is absent."""
         return next((value for key, value in self.query if key == name), "")
 
 

@@ -95,14 +95,17 @@ class Draft:
         self._file: BinaryIO = open(self.path, "xb")  # noqa: SIM115 - it lives as long as the upload
 
     def write(self, data: bytes) -> None:
+        """Append to what will become the object."""
         self._file.write(data)
 
     def commit(self) -> None:
+        """Make the object visible, whole."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
 
     def discard(self) -> None:
+        """Forget what was written."""
         self._file.close()
         self.path.unlink(missing_ok=True)
 

@@ -45,7 +45,8 @@ class Connection(Protocol):
 
     keep_alive: bool
 
-    def answer(self, data: bytes, /) -> None: ...
+    def answer(self, data: bytes, /) -> None:
+        """Send a whole answer."""
 
 
 class Request(Protocol):
@@ -56,7 +57,8 @@ class Request(Protocol):
     query: str
 
     @property
-    def connection(self) -> Any: ...
+    def connection(self) -> Any:
+        """Where the answer goes."""
 
 
 class ControlApplication:

@@ -40,12 +40,23 @@ class Server(Protocol):
     """What a slot needs of a server; HTTPServer has it."""
 
     @property
-    def connections(self) -> int: ...
-    def add_socket(self, listener: socket.socket, /) -> None: ...
-    def hold(self) -> None: ...
-    def resume(self) -> None: ...
-    def stop(self) -> None: ...
-    def drain(self, grace_s: float = ..., deadline_s: float = ...) -> Awaitable[object]: ...
+    def connections(self) -> int:
+        """How many are open."""
+
+    def add_socket(self, listener: socket.socket, /) -> None:
+        """Accept connections from this socket."""
+
+    def hold(self) -> None:
+        """Stop starting new requests."""
+
+    def resume(self) -> None:
+        """Go on after `hold`."""
+
+    def stop(self) -> None:
+        """Close the listeners."""
+
+    def drain(self, grace_s: float = ..., deadline_s: float = ...) -> Awaitable[object]:
+        """Answer everything, then be done."""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class Node:
     place: Place
 
     def children(self) -> "list[Node]":
+        """The parts inside of this one."""
         return []
 
     def piece(self) -> str | None:
@@ -235,6 +236,7 @@ class Writer:
 
     @contextmanager
     def indented(self) -> Iterator[None]:
+        """What is written inside the block belongs to the statement before."""
         self._indent += 1
         yield
         self._indent -= 1

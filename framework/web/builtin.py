@@ -16,6 +16,7 @@ class ErrorHandler(RequestHandler):
         self._answer = status_code
 
     def get(self, *args: str | None, **kwargs: str | None) -> None:
+        """Raise the error that this handler stands for."""
         raise HTTPError(self._answer)
 
     post = put = patch = delete = options = get
@@ -35,6 +36,7 @@ class RedirectHandler(RequestHandler):
         self._is_permanent = permanent
 
     def get(self, *args: str | None, **kwargs: str | None) -> None:
+        """Answer with where to go."""
         target = self._url.format(*args, **kwargs) if args or kwargs else self._url
         if self.request.query and "?" not in target:
             target += "?" + self.request.query
@@ -51,6 +53,7 @@ class FallbackHandler(RequestHandler):
         self._fallback = fallback
 
     def get(self, *args: str | None, **kwargs: str | None) -> Any:
+        """Leave the request to the other application."""
         self._finished = True
         return self._fallback(self.request)
 

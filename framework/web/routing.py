@@ -72,6 +72,7 @@ class PathMatches(Matcher):
         return self.match_path(request.path)
 
     def match_path(self, path: str) -> tuple[tuple[str | None, ...], dict[str, str | None]] | None:
+        """The groups that the pattern finds in the path; None if it does not match."""
         # Named groups go as keywords, and then the others are left out, as in the seed.
         found = self.regex.fullmatch(path)
         if found is None:

@@ -66,6 +66,7 @@ class StaticFileHandler(RequestHandler):
         pass
 
     def head(self, path: str) -> Any:
+        """The head of what GET would send."""
         return self.get(path, include_body=False)
 
     async def get(self, path: str, include_body: bool = True) -> None:
