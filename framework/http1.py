@@ -49,23 +49,47 @@ _START_LINE = rb"((" + _METHOD + rb") (" + _TARGET + rb") " + _VERSION + rb")\r\
 match_head = re.compile(_START_LINE + _LINES + rb"(?:" + _HOST_LINE + _LINES + rb")?\r\n").match
 """Matches one whole valid head at a position. Groups: start line, method, target, minor version, Host or None."""
 
-# What most heads are: no field says anything new about framing or the connection.
-_NOT_FRAMING = rb"(?!(?:" + _FRAMING + rb"|" + _any_case("host") + rb"):)"
+# What most heads are: no field says anything new about framing, the connection or the client, nor sets a condition.
+_SPECIAL = _FRAMING + b"|" + _any_case("host", "x-real-ip", "x-scheme", "x-request-id", "x-request-start")
+_REST = rb"[" + _TCHAR + rb"]*+:" + _FIELD_VALUE + rb"\r\n"
+# The repetition has an end, so that plain heads are within the usual limit of header lines without counting them.
+_MOST_LINES = 64
 _PLAIN_LINES = (
-    (rb"(?:" + _LINE + rb"|")
-    + (rb"[Cc]o(?:okie:" + _FIELD_VALUE + rb"\r\n|nnection: [Kk]eep-[Aa]live\r\n)|")
-    + (rb"[Uu](?:ser-[Aa]gent|pgrade-[Ii]nsecure-[Rr]equests):" + _FIELD_VALUE + rb"\r\n|")
-    + (_NOT_FRAMING + rb"[" + _TCHAR + rb"]++:" + _FIELD_VALUE + rb"\r\n)*+")
+    (rb"(?:[ABDFGJ-SU-WYZabdfgj-su-wyz!#$%&'*+\-.^_`|~0-9]" + _REST)
+    + (rb"|[Cc](?:ookie:" + _FIELD_VALUE + rb"\r\n|ontent-[Tt]ype:" + _FIELD_VALUE + rb"\r\n")
+    + (rb"|onnection: [Kk]eep-[Aa]live\r\n|[A-NP-Za-np-z]" + _REST + rb")|X-F" + _REST + rb"|(?!(?:" + _SPECIAL)
+    + (rb"):|[Ii][Ff]-)[" + _TCHAR + rb"]++:" + _FIELD_VALUE + rb"\r\n){0,%d}+" % _MOST_LINES)
 )
-# Mostly Host comes first, and the lines before it need no try; wrk puts it anywhere.
-_PLAIN_HOST = rb"(?:(?![Hh]ost:)" + _PLAIN_LINES + rb")?+[Hh]ost: ([!-~]++)\r\n"
-_PLAIN_HEAD = re.compile(rb"([!-~ \x80-\xff]++)\r\n" + _PLAIN_HOST + _PLAIN_LINES + rb"\r\n")
+MOST_PLAIN_FIELDS = 3 * _MOST_LINES + 8
+"""Header lines that a head can have at most which the patterns below match."""
+# What stands in this group is looked up among what was valid before.
+_KNOWN = rb"([^\r]++\r\n[Hh]ost: [^\r]++)\r\n"
+# What our nginx puts next (nginx/snippets/proxy.conf).
+_PROXIED = (
+    (rb"X-Request-ID: ([A-Za-z0-9_.\-]{1,64})\r\nX-Request-Start: ([t=0-9.]{1,32})\r\n")
+    + (rb"X-Real-IP: ([0-9A-Fa-f.:]{2,45})\r\nX-Forwarded-For: " + _FIELD_VALUE + rb"\r\n")
+    + (rb"X-Forwarded-Proto: https?\r\nX-Scheme: (https?)\r\n")
+)
+_LENGTH = rb"[Cc]ontent-[Ll]ength: ([0-9]{1,9})\r\n"
+_END = _PLAIN_LINES + rb"\r\n"
 
-match_plain_head = _PLAIN_HEAD.match
-"""Matches a head whose start line and Host, its groups, are not checked: for those that were valid before. All its
-other lines are valid, and leave nothing for `Framing` to say."""
-match_lone_plain_head = _PLAIN_HEAD.fullmatch
+match_plain_head = re.compile(_KNOWN + _END).match
+"""Matches a head whose start line and Host, its group, are not checked: for those that were valid before. All its
+other lines are valid, leave nothing for `Framing` to say, and are no condition (If-…) nor what a proxy says."""
+match_lone_plain_head = re.compile(_KNOWN + _END).fullmatch
 """As match_plain_head, if nothing follows."""
+match_plain_head_and_body = re.compile(_KNOWN + _PLAIN_LINES + _LENGTH + _END).match
+"""As match_plain_head, for one with a Content-Length, its last group; the body follows."""
+match_lone_proxied_head = re.compile(_KNOWN + _PROXIED + _END).fullmatch
+"""As match_lone_plain_head, with groups for what nginx says: the request's id, its start, the client, the scheme."""
+match_proxied_head_and_body = re.compile(_KNOWN + _PROXIED + _PLAIN_LINES + _LENGTH + _END).match
+"""Both of that."""
+_HOST_VALUE = rb"[Hh]ost: ([^\r]++)\r\n"
+match_late_host_head = re.compile(
+    (rb"([^\r]++)\r\n(?!" + _any_case("host") + rb":)" + _PLAIN_LINES + rb"(?:" + _HOST_VALUE + _PLAIN_LINES + rb"(?:")
+    + (_LENGTH + _PLAIN_LINES + rb")?|" + _LENGTH + _PLAIN_LINES + _HOST_VALUE + _PLAIN_LINES + rb")\r\n")
+).match
+"""As match_plain_head, where Host is not the first field. Groups: start line; Host, None or length; length and Host."""
 
 _VERSION_BEGUN = rb"(?:H(?:T(?:T(?:P(?:/(?:[0-9](?:\.(?:[0-9]\r?+)?+)?+)?+)?+)?+)?+)?+)?+"
 _REQUEST_LINE_BEGUN = re.compile(rb"([A-Z][A-Z_\-]*+)(?: ([!\"$-~\x80-\xff]*+)(?: " + _VERSION_BEGUN + rb")?)?")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Fields = dict[str, list[bytes]]
 Files = dict[str, list[HTTPFile]]
+Trace = tuple[bytes, bytes]
+"""The X-Request-ID of a request, and its X-Request-Start: when a proxy received it."""
 
 
 class ServerConnection(Protocol):
@@ -84,7 +86,8 @@ class HTTPRequest:
 
     `host` is the Host header, or that of an absolute-form target, or 127.0.0.1 if there is none (HTTP/1.0).
     `raw_head` holds the start line and the headers as received, with the empty line. `start_time` is what
-    time.perf_counter() said when the head was there.
+    time.perf_counter() said when the head was there. `has_conditions` is False if surely no field begins with If-.
+    `trace` is what a proxy gave the request for later (see find_trace).
 
     The server fills the public slots itself, without `__init__`; a call less for each request.
     """
@@ -99,6 +102,7 @@ class HTTPRequest:
         "_query_arguments",
         "body",
         "connection",
+        "has_conditions",
         "host",
         "method",
         "path",
@@ -107,6 +111,7 @@ class HTTPRequest:
         "raw_head",
         "remote_ip",
         "start_time",
+        "trace",
         "uri",
         "version",
     )
@@ -144,6 +149,8 @@ class HTTPRequest:
         self.connection: Any = connection  # a ServerConnection; foreign ones may do less
         lines = "".join(f"{name}: {value}\r\n" for name, value in self._headers.get_all())
         self.raw_head = f"{method} {uri} {version}\r\n{lines}\r\n".encode("utf-8", "surrogateescape")
+        self.has_conditions = True
+        self.trace: Trace | None = find_trace(self.raw_head)
         self.start_time = time.perf_counter()
 
     @property
@@ -284,6 +291,19 @@ class HTTPRequest:
 
 
 HTTPServerRequest = HTTPRequest
+
+
+_search_request_id = re.compile(rb"\nX-Request-ID:[ \t]*([A-Za-z0-9_.-]{1,64})\r", re.IGNORECASE).search
+_search_request_start = re.compile(rb"\nX-Request-Start:[ \t]*([^\r]*)", re.IGNORECASE).search
+
+
+def find_trace(raw_head: bytes) -> Trace | None:
+    """The values of X-Request-ID and of X-Request-Start, empty if there is only the other; None if there is neither."""
+    request_id = _search_request_id(raw_head)
+    started = _search_request_start(raw_head)
+    if request_id is None and started is None:
+        return None
+    return request_id[1] if request_id else b"", started[1] if started else b""
 
 
 @lru_cache(maxsize=256)

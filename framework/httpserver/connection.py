@@ -23,13 +23,21 @@ from typing import TYPE_CHECKING, Any
 
 from framework import clock, metrics
 from framework.errors import ProtocolError
-from framework.http1 import Framing, HeadReader, match_head, match_lone_plain_head, match_plain_head
+from framework.http1 import (
+    Framing,
+    HeadReader,
+    match_head,
+    match_lone_plain_head,
+    match_lone_proxied_head,
+    match_plain_head,
+)
 from framework.httpserver.incoming import IncomingBody
-from framework.httpserver.limits import allows_known_head
 from framework.httpserver.outgoing import ANSWER, BODY, GONE, HEAD, IDLE, LINGER, Outgoing
-from framework.httpserver.targets import Target, known_hosts, known_start_lines, resolve_host, resolve_start_line
+from framework.httpserver.plain import find_plain_request
+from framework.httpserver.targets import Target, known_targets, resolve_target
+from framework.httpserver.xheaders import believe_proxy
 from framework.log import app_log, gen_log
-from framework.request import HTTPRequest
+from framework.request import HTTPRequest, find_trace
 
 if TYPE_CHECKING:
     from framework.httpserver.server import HTTPServer
@@ -37,6 +45,8 @@ if TYPE_CHECKING:
 _new_request = HTTPRequest.__new__
 # A client that pipelines thousands of requests shall not keep the loop from others (measured: 3 us for each).
 _STEPS_PER_TURN = 200
+# For HTTP/1.0, where a plain head may have it or not.
+_keeps_alive = re.compile(rb"\n[Cc]onnection: [Kk]eep-[Aa]live\r").search
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -56,16 +66,26 @@ class Connection(Outgoing):
     # ---- what the transport tells us
 
     def data_received(self, data: bytes) -> None:
-        # The way of most requests: a plain head, the only thing there is. Everything else goes through _advance.
-        if self._state == IDLE and (match := match_lone_plain_head(data)) is not None:
-            line, host_field = match.groups()
-            parts = known_start_lines.get(line)
-            host = known_hosts.get(host_field)
-            is_small = len(data) <= self._server.small_head_bytes
-            if parts is not None and host is not None and (is_small or allows_known_head(self._server.limits, data)):
-                self._call_application(self._begin(parts, host, data))
-                return
-        if self._state == LINGER:
+        # The way of most requests: a plain head that begins as one before it, and the only thing there is.
+        if self._state == IDLE:
+            proxied = match_lone_proxied_head(data) if self.is_believed else None
+            match = proxied or match_lone_plain_head(data)
+            if match is not None:
+                target = known_targets.get(match[1])
+                if target is not None and len(data) <= self._server.plain_head_bytes:
+                    request = self.begin(target, data)
+                    if proxied is not None:
+                        believe_proxy(request, proxied)
+                    elif self.is_believed:
+                        self._server.believe_headers(request)
+                    self._answer(request)
+                    return
+            else:
+                other = find_plain_request(self, self._server, data)
+                if other is not None:
+                    self._answer(other)
+                    return
+        elif self._state == LINGER:
             return
         self._input = self._input + data if self._input else data
         if self._state <= BODY:
@@ -189,7 +209,7 @@ class Connection(Outgoing):
             return False
         if self._head_reader is None:
             # At the start of the input data_received has tried already.
-            plain = match_plain_head(data, start) if start else None
+            plain = match_plain_head(data, start) if start and not self.is_believed else None
             if plain is not None and self._take_plain_head(data, plain):
                 return self._state <= BODY
         else:
@@ -203,45 +223,45 @@ class Connection(Outgoing):
         end = self._position = match.end()
         raw_head = data[start:end]
         self._check_sizes(raw_head, target)
-        parts = known_start_lines.get(line) or resolve_start_line(line, method, target)
-        self._take_framing(parts, host, int(minor), raw_head)
+        if host is None and minor != b"0":
+            raise ProtocolError("Host: expected one, got none")
+        self._take_framing(resolve_target(line, method, target, host, raw_head), raw_head)
         return self._state <= BODY
 
     def _take_plain_head(self, data: bytes, plain: re.Match[bytes]) -> bool:
         """Whether this was a head of which all is known."""
         start, end = plain.span()
-        parts = known_start_lines.get(plain[1])
-        host = known_hosts.get(plain[2])
-        if parts is None or host is None or end - start > self._server.small_head_bytes:
+        target = known_targets.get(plain[1])
+        if target is None or end - start > self._server.plain_head_bytes:
             return False
         self._position = end
-        request = self._begin(parts, host, data[start:end])
+        request = self.begin(target, data[start:end])
         self.keep_alive = self.keep_alive and not self._is_last()
-        self._call_application(request)
+        self._answer(request)
         return True
 
     def _is_last(self) -> bool:
         """Whether the client has closed its side, and this was all that it had to say."""
         return self._has_eof and self._position == len(self._input)
 
-    def _begin(self, parts: Target, host: str, raw_head: bytes) -> HTTPRequest:
-        """The request of a valid head; the connection is its from now on."""
+    def begin(self, target: Target, raw_head: bytes) -> HTTPRequest:
+        """The request of a plain head; the connection is its from now on."""
         server = self._server
         request = _new_request(HTTPRequest)  # without __init__, which is for requests made by hand
-        request.method, request.uri, request.path, request.query, _ = parts
-        request.host = host
-        request.version = "HTTP/1.1"
+        request.method, request.uri, request.path, request.query, request.host, request.version = target
         request.raw_head = raw_head
         request.connection = self
         request.remote_ip = self.remote_ip
         request.protocol = self.protocol
         request.body = b""
+        request.has_conditions = False
+        request.trace = None
         request.start_time = perf_counter()
-        if self.is_believed:
-            server.believe_headers(request)
         self._state = ANSWER
         self._requests += 1
         self.keep_alive = server.keeps_alive and self._requests < server.limits.max_requests_per_connection
+        if request.version != "HTTP/1.1":
+            self.keep_alive = self.keep_alive and _keeps_alive(raw_head) is not None
         return request
 
     def _look_closer(self) -> bool:
@@ -267,25 +287,26 @@ class Connection(Outgoing):
         if head.count(b"\n") - 2 > limits.max_header_fields:
             raise ProtocolError(f"head: expected at most {limits.max_header_fields} header fields", 431)
 
-    def _take_framing(self, parts: Target, host: bytes | None, minor: int, raw_head: bytes) -> None:
+    def _take_framing(self, target: Target, raw_head: bytes) -> None:
         """Go on with a head that says more than what is wanted: a body, or something about the connection.
 
         Raises:
             ProtocolError: if the head is to be refused.
         """
-        if host is None and minor > 0:
-            raise ProtocolError("Host: expected one, got none")
+        method, *_, version = target
+        minor = int(version[-1])
         framing = Framing(raw_head, minor)
-        if parts[0] == "CONNECT":
+        if method == "CONNECT":
             raise ProtocolError("request line: expected no CONNECT, this is not a proxy", 501)
-        # RFC 9112 §3.2.2: a host in the target counts, whatever the field says.
-        request = self._begin(parts, parts[4] or (resolve_host(host) if host else "127.0.0.1"), raw_head)
-        if minor == 0:
-            request.version = "HTTP/1.0"
+        request = self.begin(target, raw_head)
+        request.has_conditions = True
+        request.trace = find_trace(raw_head)
+        if self.is_believed:
+            self._server.believe_headers(request)
         if framing.close or (minor == 0 and not framing.keep_alive) or self._is_last():
             self.keep_alive = False
         if not framing.is_chunked and not framing.content_length:
-            self._call_application(request)
+            self._answer(request)
             return
         self._state = BODY
         incoming = self._incoming = IncomingBody(request, framing.content_length, self._server.limits)
@@ -369,7 +390,7 @@ class Connection(Outgoing):
         self._incoming = None
         self._state = ANSWER
         if incoming.receiver is None:
-            self._call_application(incoming.request)
+            self._answer(incoming.request)
             return
         self.deadline = math.inf
         self.keep_alive = incoming.keep_alive and self._server.keeps_alive
@@ -380,7 +401,7 @@ class Connection(Outgoing):
 
     # ---- the application
 
-    def _call_application(self, request: HTTPRequest) -> None:
+    def _answer(self, request: HTTPRequest) -> None:
         try:
             result = self._server.application(request)
             if result is not None:

@@ -3,6 +3,7 @@
 import resource
 from dataclasses import dataclass
 
+from framework.http1 import MOST_PLAIN_FIELDS
 from framework.httpserver.targets import LONGEST_KNOWN_BYTES
 
 
@@ -54,11 +55,11 @@ def small_head_bytes(limits: Limits) -> int:
     return min(1024, limits.max_head_bytes, limits.max_target_bytes, most_fields_bytes)
 
 
-def allows_known_head(limits: Limits, head: bytes) -> bool:
-    """Whether a head is surely within all limits, if its start line is one of those that are remembered."""
-    if len(head) > limits.max_head_bytes or limits.max_target_bytes < LONGEST_KNOWN_BYTES:
-        return False
-    return head.count(b"\n") - 2 <= limits.max_header_fields
+def plain_head_bytes(limits: Limits) -> int:
+    """The same for a head that begins with a known target, and that one of http1's plain patterns matches."""
+    if limits.max_header_fields < MOST_PLAIN_FIELDS or limits.max_target_bytes < LONGEST_KNOWN_BYTES:
+        return small_head_bytes(limits)
+    return limits.max_head_bytes
 
 
 # What the process needs for itself: listeners, log files, the database, the bus, uploads on disk.

@@ -8,10 +8,11 @@ from typing import Any, cast
 
 from framework import clock, netutil
 from framework.httpserver.connection import Connection
-from framework.httpserver.limits import Limits, most_connections, small_head_bytes
+from framework.httpserver.limits import Limits, most_connections, plain_head_bytes, small_head_bytes
 from framework.httpserver.listening import Listening
 from framework.httpserver.outgoing import Outgoing
 from framework.httpserver.proxyprotocol import ProxyProtocol
+from framework.httpserver.targets import Target
 from framework.httpserver.xheaders import LOOPBACK, is_within, parse_networks, read_xheaders
 from framework.log import gen_log
 from framework.request import BodyReceiver, HTTPRequest
@@ -43,8 +44,11 @@ class HTTPServer:
         self.body_receiver: Callable[[HTTPRequest], BodyReceiver | None] | None = getattr(
             request_callback, "body_receiver", None
         )
+        # Optional, too: False for a host and a path whose bodies are surely not wanted while they arrive.
+        self._streams_body: Callable[[str, str], bool] | None = getattr(request_callback, "streams_body", None)
         self.limits = Limits(**limits)
         self.small_head_bytes = small_head_bytes(self.limits)
+        self.plain_head_bytes = plain_head_bytes(self.limits)
         self.keeps_alive = not no_keep_alive
         self.is_taking_requests = True
         self._believes_headers = xheaders
@@ -147,6 +151,12 @@ class HTTPServer:
             # So that whoever is over the limit waits in the kernel, and not here.
             self._listening.pause()
         return connection
+
+    def may_stream(self, target: Target) -> bool:
+        """Whether the application may want to take the body of such a request while it arrives."""
+        if self.body_receiver is None:
+            return False
+        return self._streams_body is None or self._streams_body(target[4], target[2])
 
     def _forget(self, protocol: asyncio.Protocol) -> None:
         """A connection broke before it was made known."""

@@ -1,43 +1,40 @@
-"""What start lines and hosts say, remembered: most requests are one of a few hundred.
+"""What request lines and hosts say, remembered: most requests are one of a few hundred.
 
-Strangers choose the keys, so the memories are bounded, and emptied rather than kept in order.
+Strangers choose the keys, so the memory is bounded, and emptied rather than kept in order.
 """
 
 from framework.http1 import split_target
 from framework.httputil import decode_text
 
-Target = tuple[str, str, str, str, str | None]
-"""Method, target, path, query and, where the target itself names it, host; as text."""
+Target = tuple[str, str, str, str, str, str]
+"""Method, target, path, query, host and version, as text."""
 
-known_start_lines: dict[bytes, Target] = {}
-"""Valid start lines of HTTP/1.1 whose target begins with a slash."""
-known_hosts: dict[bytes, str] = {}
-"""Valid values of Host."""
+known_targets: dict[bytes | tuple[bytes, bytes], Target] = {}
+"""By the request line and the Host line as they stand at the start of a head that was valid, without the last CRLF; or,
+where other fields stand between them, by the request line and the value of Host."""
 
 _MAX_ENTRIES = 2048
 LONGEST_KNOWN_BYTES = 256
 
 
-def resolve_start_line(line: bytes, method: bytes, target: bytes) -> Target:
-    """What a grammatical start line says.
+def resolve_target(line: bytes, method: bytes, target: bytes, host: bytes | None, raw_head: bytes) -> Target:
+    """What a head says whose request line is `line` and whose Host, if it has one, is valid.
 
     Raises:
         ProtocolError: 400, as split_target.
     """
-    path, query, host = split_target(method, target)
-    parts = (method.decode("ascii"), decode_text(target), path, query, host)
-    if target[:1] == b"/" and line.endswith(b"HTTP/1.1") and len(line) <= LONGEST_KNOWN_BYTES:
-        if len(known_start_lines) >= _MAX_ENTRIES:
-            known_start_lines.clear()
-        known_start_lines[line] = parts
+    path, query, named_host = split_target(method, target)
+    if named_host is None:
+        named_host = host.decode("latin-1") if host else "127.0.0.1"
+    # RFC 9112 §3.2.2: a host in the target counts, whatever the field says.
+    version = "HTTP/1.0" if line.endswith(b"0") else "HTTP/1.1"
+    parts = (method.decode("ascii"), decode_text(target), path, query, named_host, version)
+    if target[:1] == b"/" and host and len(line) + len(host) <= LONGEST_KNOWN_BYTES and line[-3:] in (b"1.1", b"1.0"):
+        if len(known_targets) >= _MAX_ENTRIES:
+            known_targets.clear()
+        start = raw_head[: len(line) + len(b"\r\nHost: ") + len(host)]
+        if start[len(line) :].lower() == b"\r\nhost: " + host.lower():
+            known_targets[start] = parts
+        else:
+            known_targets[line, host] = parts
     return parts
-
-
-def resolve_host(host: bytes) -> str:
-    """A Host that was found valid, as text."""
-    text = host.decode("latin-1")
-    if len(host) <= LONGEST_KNOWN_BYTES:
-        if len(known_hosts) >= _MAX_ENTRIES:
-            known_hosts.clear()
-        known_hosts[host] = text
-    return text

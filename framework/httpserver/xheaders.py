@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
+from framework.request import HTTPRequest
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 LOOPBACK = ("127.0.0.0/8", "::1")
@@ -68,6 +70,14 @@ def read_xheaders(raw_head: bytes, networks: tuple[Network, ...]) -> tuple[str |
     if proto is not None:
         proto = proto.rpartition(b",")[2].strip(b" \t").lower()
     return ip, "https" if proto == b"https" else "http" if proto == b"http" else None
+
+
+def believe_proxy(request: HTTPRequest, proxied: re.Match[bytes]) -> None:
+    """Take over what one of http1's patterns for proxied heads has found."""
+    _, request_id, started, real_ip, scheme, *_ = proxied.groups()
+    request.trace = request_id, started
+    request.remote_ip = parse_address(real_ip) or request.remote_ip
+    request.protocol = "https" if scheme == b"https" else "http"
 
 
 def _last_stranger(forwarded_for: bytes, networks: tuple[Network, ...]) -> str | None:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 # Targets come from strangers: what is remembered of them has an end.
 _MAX_ROUTES_KEPT = 1024
 _MAX_KEY_LENGTH = 256
-_search_request_id = re.compile(rb"\nX-Request-ID:[ \t]*([A-Za-z0-9_.-]{1,64})\r", re.IGNORECASE).search
 _SOCKET_OPTIONS = ("family", "backlog", "flags", "reuse_port", "defer_accept_s")
 
 
@@ -55,8 +54,7 @@ class Application:
         self.running: set[Task[None]] = set()
         self.is_wsgi = wsgi
         self._access_log: AccessLog | None = None
-        self.record: Callable[[int, str, str, str, float, str], None] | None = None
-        self.find_request_id: Callable[[bytes], re.Match[bytes] | None] | None = None
+        self.quick_log: AccessLog | None = None
         self.transforms: list[Callable[[HTTPRequest], OutputTransform]] = list(map(as_transform, transforms or ()))
         if transforms is None and (settings.get("compress_response") or settings.get("gzip")):
             self.transforms.append(
@@ -119,6 +117,11 @@ class Application:
                 handler.finish()
         except Exception as error:
             (handler or RequestHandler(self, request)).handle_exception(error)
+
+    def streams_body(self, host: str, path: str) -> bool:
+        """False if a body for that path is surely not taken while it arrives, so that nobody need ask body_receiver."""
+        route = self._routes.get(host + path if self._hosts else path)
+        return route is None or route.handler_class._streams_body
 
     def body_receiver(self, request: HTTPRequest) -> BodyReceiver | None:
         """Who takes this request's body while it arrives; None: it is buffered, and the application called with it."""
@@ -194,8 +197,7 @@ class Application:
     def access_log(self, access_log: AccessLog | None) -> None:
         self._access_log = access_log
         is_ours = type(self).log_request is Application.log_request and "log_function" not in self.settings
-        self.record = access_log.record if access_log is not None and is_ours else None
-        self.find_request_id = _search_request_id if access_log is not None and access_log.form == "json" else None
+        self.quick_log = access_log if is_ours else None
 
     def log_request(self, handler: Responder) -> None:
         """Hook: write the access log's line for an answer; the setting `log_function` takes its place."""

@@ -10,9 +10,6 @@ _find_tags = re.compile(rb'(?:W/)?"[!\x23-\x7e\x80-\xff]*"|\*').findall
 _is_range_set = re.compile(r"bytes[ \t]*=[ \t]*([0-9, \t-]+)", re.IGNORECASE).fullmatch
 _is_range = re.compile(r"([0-9]*)[ \t]*-[ \t]*([0-9]*)").fullmatch
 
-# Quicker than looking for the value, and nearly always in vain.
-has_if_none_match = re.compile(rb"\nif-none-match:", re.IGNORECASE).search
-
 
 def content_etag(body: bytes) -> bytes:
     """The strong entity tag of these bytes, in its quotes.

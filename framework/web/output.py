@@ -17,8 +17,8 @@ from framework.escape import json_encode
 from framework.httputil import HTTPHeaders, format_timestamp
 from framework.log import gen_log
 from framework.request import HTTPRequest
-from framework.web.conditional import content_etag, etag_matches, has_if_none_match
-from framework.web.heads import SERVER, common_head, connection_line, encode_head, format_head, is_unsafe
+from framework.web.conditional import content_etag, etag_matches
+from framework.web.heads import SERVER, common_answer, common_head, connection_line, encode_head, format_head, is_unsafe
 from framework.web.transforms import OutputTransform
 
 if TYPE_CHECKING:
@@ -228,26 +228,28 @@ class Responder:
             self._finish_general(b"".join(self._write_buffer))
         self._finished = True
         request, application = self.request, self.application
-        seconds = perf_counter() - request.start_time
+        note = (
+            type(self).__name__,
+            self._status_code,
+            request.start_time,
+            perf_counter(),
+            request.method,
+            request.uri,
+            request.remote_ip,
+            request.trace,
+        )
         answered = metrics.answered
-        answered.append((type(self).__name__, self._status_code, seconds))
+        answered.append(note)
         if len(answered) >= metrics.MOST_ANSWERED:
             metrics.count_answered()
-        # As proxies spell it: a search for any spelling, on each request, would cost more than the number is worth.
-        if request.raw_head.find(b"\r\nX-Request-Start:") > 0:
-            metrics.record_queue(request.find_header(b"x-request-start") or b"", seconds)
-        if application.record is not None:
-            request_id = application.find_request_id(request.raw_head) if application.find_request_id else None
-            application.record(
-                self._status_code,
-                request.method,
-                request.uri,
-                request.remote_ip,
-                seconds,
-                request_id[1].decode() if request_id else "",
-            )
-        else:
+        access_log = application.quick_log
+        if access_log is None:
             application.log_request(self)
+        else:
+            lines = access_log.lines
+            lines.append(note)
+            if len(lines) == 1 or len(lines) >= access_log.max_batch:
+                access_log.see_to_batch()
         if self._ui is not None:
             # It knows the handler and the handler knows it: neither should wait for the collector.
             self._ui = None
@@ -269,18 +271,25 @@ class Responder:
         """Send the common answer in one call; False if this request wants something else."""
         request = self.request
         connection = request.connection
-        body = b"".join(self._write_buffer)
+        written = self._write_buffer
+        body = written[0] if len(written) == 1 else b"".join(written)
         status = self._status_code
+        has_more = self._extra is not None or self._new_cookies is not None
         if status == 200 and request.method == "GET":
+            if not (has_more or request.has_conditions) and connection.keep_alive and request.version == "HTTP/1.1":
+                connection.answer(common_answer(self._content_type, body))
+                return True
             etag = content_etag(body)
-            if has_if_none_match(request.raw_head) and etag_matches(request.find_header(b"if-none-match") or b"", etag):
-                return False
+            if request.has_conditions:
+                wanted = request.find_header(b"if-none-match")
+                if wanted is not None and etag_matches(wanted, etag):
+                    return False
             tail = b"%d\r\nETag: %b\r\n" % (len(body), etag)
         elif request.method == "HEAD":
             return False
         else:
             tail = b"%d\r\n" % len(body)
-        if self._extra is not None or self._new_cookies is not None:
+        if has_more:
             tail += self._extra_lines()
         key = self._content_type
         if not (connection.keep_alive and request.version == "HTTP/1.1"):

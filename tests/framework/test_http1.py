@@ -21,7 +21,7 @@ PLAIN = b"GET / HTTP/1.1\r\nHost: h\r\nUser-Agent: x\r\nCookie: c\r\nConnection:
 
 def test_plain_head():
     for match in (http1.match_plain_head(PLAIN + b"x"), http1.match_lone_plain_head(PLAIN)):
-        assert match.groups() == (b"GET / HTTP/1.1", b"h")
+        assert match.groups() == (b"GET / HTTP/1.1\r\nHost: h",)
     assert http1.match_lone_plain_head(PLAIN + b"x") is None
 
 
@@ -29,6 +29,12 @@ def test_plain_head():
     "line",
     [
         b"Connection: close",
+        b"If-None-Match: x",
+        b"if-range: x",
+        b"X-Real-IP: x",
+        b"x-scheme: x",
+        b"X-REQUEST-ID: x",
+        b"X-Request-Start: x",
         b"connection: keep-alive, x",
         b"Content-Length: 1",
         b"transfer-encoding: chunked",
@@ -45,6 +51,34 @@ def test_plain_head():
 @pytest.mark.parametrize("after", [b"Host: h\r\n", b"TE: x\r\n", b"Cookie: c\r\n"])
 def test_heads_that_are_not_plain(line, after):
     assert http1.match_lone_plain_head(PLAIN.replace(after, after + line + b"\r\n")) is None
+
+
+@pytest.mark.parametrize(
+    "line", [b"Content-Type: x", b"Cache-Control: x", b"X-Requested-With: x", b"X-Forwarded-For: x", b"C: x", b"I: x"]
+)
+def test_heads_that_are_plain(line):
+    assert http1.match_lone_plain_head(PLAIN.replace(b"TE: x", line))
+
+
+def test_plain_head_and_body():
+    head = PLAIN.replace(b"TE: x", b"Content-Length: 17")
+    assert http1.match_plain_head_and_body(head + b"body").groups() == (b"GET / HTTP/1.1\r\nHost: h", b"17")
+    for value in (b"", b"+1", b"1_0", b"1 ", b" 1", b"9" * 10, b"1\r\nContent-Length: 1"):
+        assert http1.match_plain_head_and_body(head.replace(b"17", value)) is None
+
+
+def test_late_host_head():
+    head = b"GET / HTTP/1.1\r\nA: b\r\nHost: h\r\nTE: x\r\n\r\n"
+    assert http1.match_late_host_head(head).groups() == (b"GET / HTTP/1.1", b"h", None, None, None)
+    after = head.replace(b"TE: x", b"Content-Length: 3")
+    assert http1.match_late_host_head(after).groups()[1:] == (b"h", b"3", None, None)
+    before = head.replace(b"A: b", b"Content-Length: 3")
+    assert http1.match_late_host_head(before).groups()[1:] == (None, None, b"3", b"h")
+    assert http1.match_late_host_head(head.replace(b"A: b", b"Host: h")) is None
+    assert http1.match_late_host_head(head.replace(b"TE: x", b"Host: h")) is None
+    for both in (b"Host: h\r\nHost: h", b"Content-Length: 3\r\nContent-Length: 3"):
+        assert http1.match_late_host_head(before.replace(b"TE: x", both)) is None
+        assert http1.match_late_host_head(after.replace(b"A: b", both)) is None
 
 
 def test_head_grammar_takes_linear_time():

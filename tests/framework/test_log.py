@@ -165,10 +165,38 @@ def test_access_log_writes_pieces_that_a_pipe_takes_whole() -> None:
     for number in range(100):
         access.record(200, "GET", f"/{number}", "127.0.0.1", 0.5)
     access.close()
-    assert max(map(len, written)) <= 2048
+    assert 2048 < max(map(len, written)) <= 4096
     assert all(piece.endswith("\n") for piece in written)
     uris = [json.loads(line)["uri"] for line in "".join(written).splitlines()]
     assert uris == [f"/{number}" for number in range(100)]
+
+
+def test_access_log_cuts_long_lines_off_from_others() -> None:
+    written: list[str] = []
+    access = log.AccessLog(written.append, lambda flush: None)
+    for uri in ("/a", "/" + "é" * 5000, "/b"):
+        access.record(200, "GET", uri, "127.0.0.1", 0.5)
+    access.close()
+    assert ["/a " in piece for piece in written] == [True, False, False]
+    assert ["é" in piece for piece in written] == [False, True, False]
+
+
+def test_access_log_can_not_steer_the_terminal() -> None:
+    written: list[str] = []
+    access = log.AccessLog(written.append, lambda flush: None)
+    access.record(200, "GET", "/\x9b2J", "127.0.0.1", 0.5)
+    access.close()
+    assert "/\\x9b2J" in written[0]
+
+
+def test_access_log_as_json_says_how_long_it_took() -> None:
+    written: list[str] = []
+    access = log.AccessLog(written.append, lambda flush: None, form="json")
+    for seconds in (0.0000125, 0.0125, 1.25):
+        access.record(200, "GET", "/", "127.0.0.1", seconds)
+    access.close()
+    times = [json.loads(line)["request_time_s"] for line in "".join(written).splitlines()]
+    assert times == pytest.approx([0.0000125, 0.0125, 1.25], abs=1e-6)
 
 
 def test_access_log_drops_and_counts_when_the_disk_is_full() -> None:

@@ -85,10 +85,28 @@ def test_record_request_counts_by_route_and_status():
     assert 'http_request_duration_seconds_bucket{route="/test-metrics",le="0.01"}' in metrics.registry.text()
 
 
-def test_record_queue_reads_over_what_is_no_time():
-    before = metrics.queue_seconds.series[()][:]
-    metrics.record_queue(b"yesterday", 0.1)
-    assert metrics.queue_seconds.series[()] == before
+def test_answered_requests_are_counted_together():
+    metrics.count_answered()
+    waits = metrics.queue_seconds.series[()][:]
+    now = time.perf_counter()
+    for seconds, trace in ((0.0004, None), (0.002, (b"r", b"yesterday")), (99.0, (b"", b""))):
+        metrics.answered.append(("Batch", 200, now - seconds, now, "GET", "/", "192.0.2.1", trace))
+    metrics.count_answered()
+    assert metrics.requests.get(("Batch", 200)) == 3
+    series = metrics.request_seconds.series[("Batch",)]
+    assert (series[0], series[2], series[-2]) == (1, 1, 1) and series[-1] == pytest.approx(99.0024)
+    assert metrics.queue_seconds.series[()] == waits
+
+
+def test_observing_many_is_observing_each():
+    one, many = (metrics.Histogram("h", "", (1, 2, 5)) for _ in range(2))
+    values = [0.5, 1, 1.5, 2, 2, 7, 0, 5, 9]
+    for value in values:
+        one.observe(value)
+    many.observe_all(values[:4])
+    many.observe_all(values[4:])
+    many.observe_all([])
+    assert one.series == many.series
 
 
 def test_process_is_described():

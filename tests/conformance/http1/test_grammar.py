@@ -56,8 +56,35 @@ def test_pattern_agrees_with_the_lines(head):
     head += b"\r\n"
     match = http1.match_head(head)
     assert (match is not None) == is_valid_line_by_line(head)
-    plain = http1.match_plain_head(head)
-    if plain is not None and match is not None:
-        assert match[0] == plain[0] and match[1] == plain[1] and match[5] == plain[2]
-        framing = http1.Framing(plain[0], 1)
-        assert not (framing.close or framing.is_chunked or framing.content_length or framing.expects_continue)
+
+
+@settings(deadline=None, max_examples=1000)
+@given(HEADS)
+@example(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: TE\r\nTE: trailers\r\n\r\n")
+@example(b"GET / HTTP/1.1\r\nHost: h\r\nContent-Type: x\r\nContent-Length: 3\r\nCache-Control: x\r\n")
+@example(b"GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nContent-Length: 3\r\n")
+@example(b"GET / HTTP/1.1\r\nCookie: x\r\nHost: h\r\nHost: h\r\n")
+@example(b"GET / HTTP/1.1\r\nCookie: x\r\nHost: h\r\nContent-Length: 3\r\nCookie: x\r\n")
+@example(b"GET / HTTP/1.1\r\nCookie: x\r\nContent-Length: 3\r\nCookie: x\r\nHost: h\r\n")
+@example(b"GET / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 3\r\nHost: h\r\n")
+@example(b"GET / HTTP/1.1\r\nContent-Length: 3\r\nHost: h\r\nContent-Length: 3\r\n")
+@example(b"GET / HTTP/1.1\r\nHost: h\r\nCookie: x\r\nHost: h\r\n")
+def test_plain_patterns_match_nothing_that_is_not_valid(head):
+    head += b"\r\n"
+    match = http1.match_head(head)
+    for plain in (http1.match_plain_head, http1.match_late_host_head, http1.match_plain_head_and_body):
+        found = plain(head)
+        if found is None:
+            continue
+        known, length = found[1], found[2] if plain is http1.match_plain_head_and_body else None
+        if plain is http1.match_late_host_head:
+            line, host, length, early_length, late_host = found.groups()
+            known = line + b"\r\nHost: " + (host or late_host)
+            length = length or early_length
+        # They are only used for what begins as a valid head did.
+        if http1.match_head(known + b"\r\n\r\n") is None:
+            continue
+        assert match is not None and match[0] == found[0]
+        framing = http1.Framing(found[0], 1)
+        assert not (framing.close or framing.is_chunked or framing.expects_continue)
+        assert framing.content_length == (None if length is None else int(length))

@@ -1,6 +1,7 @@
 import resource
 
-from framework.httpserver.limits import Limits, allows_known_head, most_connections, small_head_bytes
+from framework import http1
+from framework.httpserver.limits import Limits, most_connections, plain_head_bytes, small_head_bytes
 
 
 def test_connections_leave_descriptors_for_the_process():
@@ -16,10 +17,10 @@ def test_small_heads_are_within_all_limits():
     assert small_head_bytes(Limits(max_header_fields=3)) == 12
 
 
-def test_known_heads_are_measured():
-    head = b"GET / HTTP/1.1\r\nHost: h\r\nA:\r\n\r\n"
-    assert allows_known_head(Limits(), head)
-    assert allows_known_head(Limits(max_header_fields=2), head)
-    assert not allows_known_head(Limits(max_header_fields=1), head)
-    assert not allows_known_head(Limits(max_head_bytes=len(head) - 1), head)
-    assert not allows_known_head(Limits(max_target_bytes=200), head)
+def test_plain_heads_have_no_more_fields_than_the_usual_limit():
+    assert plain_head_bytes(Limits()) == 65_536
+    assert plain_head_bytes(Limits(max_head_bytes=900)) == 900
+    assert plain_head_bytes(Limits(max_header_fields=199)) == 796
+    assert plain_head_bytes(Limits(max_target_bytes=200)) == 200
+    most = b"GET / HTTP/1.1\r\nHost: h\r\n" + b"A:\r\n" * 100 + b"\r\n"
+    assert http1.match_lone_plain_head(most) is None

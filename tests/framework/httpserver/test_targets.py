@@ -1,32 +1,42 @@
+from framework import http1
 from framework.httpserver import targets
 
 
-def resolve(method, target, version=b"1.1"):
-    line = b"%b %b HTTP/%b" % (method, target, version)
-    return line, targets.resolve_start_line(line, method, target)
+def resolve(head):
+    line, method, target, _, host = http1.match_head(head).groups()
+    return targets.resolve_target(line, method, target, host, head)
 
 
-def test_start_line_is_remembered():
-    line, parts = resolve(b"GET", b"/t?q")
-    assert parts == ("GET", "/t?q", "/t", "q", None)
-    assert targets.known_start_lines[line] == parts
+def test_request_line_and_host_are_remembered():
+    target = resolve(b"GET /t?q HTTP/1.1\r\nHost: h\r\nA: b\r\n\r\n")
+    assert target == ("GET", "/t?q", "/t", "q", "h", "HTTP/1.1")
+    assert targets.known_targets[b"GET /t?q HTTP/1.1\r\nHost: h"] == target
+    target = resolve(b"GET /t?q HTTP/1.0\r\nA: b\r\nHost: h\r\n\r\n")
+    assert target[-1] == "HTTP/1.0"
+    assert targets.known_targets[b"GET /t?q HTTP/1.0", b"h"] == target
 
 
-def test_memories_are_bounded():
+def test_the_memory_is_bounded():
     for number in range(5000):
-        resolve(b"GET", b"/%d" % number)
-        targets.resolve_host(b"h%d" % number)
-    resolve(b"GET", b"/" + b"x" * 1000)
-    targets.resolve_host(b"x" * 1000)
-    for memory in (targets.known_start_lines, targets.known_hosts):
-        assert 0 < len(memory) <= 2048
-        assert all(len(key) <= 256 for key in memory)
+        resolve(b"GET /%d HTTP/1.1\r\nHost: h%d\r\n\r\n" % (number, number))
+    assert 0 < len(targets.known_targets) <= 2048
+    long = b"GET /" + b"x" * 1000 + b" HTTP/1.1\r\nHost: h"
+    resolve(long + b"\r\n\r\n")
+    assert long not in targets.known_targets
 
 
-def test_only_plain_start_lines_are_remembered():
-    for method, target, version in [
-        (b"OPTIONS", b"*", b"1.1"),
-        (b"GET", b"http://h/", b"1.1"),
-        (b"GET", b"/0", b"1.0"),
-    ]:
-        assert resolve(method, target, version)[0] not in targets.known_start_lines
+def test_only_plain_targets_are_remembered():
+    targets.known_targets.clear()
+    for head in (
+        b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET http://h/ HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET /0 HTTP/1.0\r\n\r\n",
+        b"GET /0 HTTP/1.2\r\nHost: h\r\n\r\n",
+    ):
+        resolve(head)
+    assert not targets.known_targets
+
+
+def test_the_host_of_an_absolute_target_counts():
+    assert resolve(b"GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n")[4] == "a"
+    assert resolve(b"GET / HTTP/1.0\r\n\r\n")[4] == "127.0.0.1"
