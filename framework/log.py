@@ -211,9 +211,13 @@ class AccessLog:
         """Note one answered request; `seconds` is how long it took."""
         now = time.perf_counter()
         trace = (request_id.encode(), b"") if request_id else None
+        self.note(("", status, now - seconds, now, method, uri, remote_ip, trace))
+
+    def note(self, answered: Answered) -> None:
+        """Note one answered request."""
         if not self.lines:
             self.begin_batch()
-        self.lines.append(("", status, now - seconds, now, method, uri, remote_ip, trace))
+        self.lines.append(answered)
         if len(self.lines) >= self.max_batch:
             self.flush()
 
