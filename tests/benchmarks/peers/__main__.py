@@ -1,0 +1,91 @@
+"""Squall beside its peers: `python -m tests.benchmarks.peers --peers squall,tornado --jobs hello --rounds 3`.
+
+Writes results.json and report.md with its charts into --output.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+from tests.benchmarks import machine
+from tests.benchmarks.loads import LOADS
+from tests.benchmarks.peers import contestants, measuring, memory, stack
+from tests.benchmarks.peers.jobs import JOBS
+from tests.benchmarks.report import write_peers
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.peers")
+    parser.add_argument("--peers", default="", help="short names, separated by commas; all of them without")
+    parser.add_argument("--jobs", default=",".join(JOBS), help=f"of {', '.join(JOBS)}; 'none' for none")
+    parser.add_argument("--loads", default=",".join(LOADS), help=f"for hello, of {', '.join(LOADS)}")
+    parser.add_argument("--stack", default="yes", choices=("yes", "no", "only"), help="the comparison behind nginx")
+    parser.add_argument(
+        "--memory", default="yes", choices=("yes", "no"), help="memory at start and per idle connection"
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="for each measurement, at least 1")
+    parser.add_argument(
+        "--environments", type=Path, default=None, help="folder with one virtual environment per set of peers"
+    )
+    parser.add_argument("--output", type=Path, default=Path("build/bench/peers"))
+    parser.add_argument("--list", action="store_true", help="say who there is, and end")
+    parsed = parser.parse_args(arguments)
+    if parsed.stack == "only":
+        parsed.jobs, parsed.memory = "none", "no"
+    for name, known in (("jobs", {*JOBS, "none"}), ("loads", {*LOADS})):
+        if unknown := set(getattr(parsed, name).split(",")) - known:
+            parser.error(f"--{name}: unknown: {', '.join(sorted(unknown))}")
+    try:
+        parsed.chosen = contestants.select([name for name in parsed.peers.split(",") if name])
+    except ValueError as error:
+        parser.error(str(error))
+    return parsed
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    if arguments.list:
+        for contestant in contestants.CONTESTANTS:
+            print(f"{contestants.short_name(contestant):<20} {contestant.note}; jobs: {', '.join(contestant.jobs)}")
+        return
+    facts = machine.describe()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="squall-bench-") as folder:
+        jobs = [name for name in JOBS if name in arguments.jobs.split(",")]
+        plan = measuring.Plan(
+            arguments.chosen,
+            jobs,
+            arguments.loads.split(","),
+            arguments.rounds,
+            arguments.seconds,
+            arguments.environments.absolute() if arguments.environments else None,
+            Path(folder),
+        )
+
+        def say(text: str) -> None:
+            print(text, flush=True)
+
+        findings = measuring.measure(plan, say)
+        if arguments.stack != "no":
+            stack.measure(plan, findings, say)
+        memories = memory.measure(plan, say) if arguments.memory == "yes" else {}
+    facts["load average at the end"] = machine.read_load()
+    versions = contestants.read_versions(plan.environments, plan.contestants)
+    results = {
+        "machine": facts,
+        "versions": versions,
+        "rounds": plan.rounds,
+        "seconds": plan.seconds,
+        "rows": findings.rows,
+        "absent": findings.absent,
+        "memory": memories,
+    }
+    (arguments.output / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    print(write_peers(results, arguments.output))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""Squall, as one frontend of the appliance runs it, on a TCP port so that `ab` and `wrk` can ask it without nginx.
+
+What production has on is on: limits, time-outs, strict parsing, the access log.
+"""
+
+import asyncio
+import gc
+import sys
+from typing import Any
+
+from framework import frontend, locale, netutil
+from framework.database import Address, Pool
+from framework.events import Waiters
+from framework.httpserver import HTTPServer
+from framework.ioloop.loop import new_event_loop
+from framework.log import AccessLog
+from framework.web import Application, RequestHandler, StaticFileHandler
+from framework.websocket import WebSocketHandler
+from tests.benchmarks.peers import content
+from tests.benchmarks.peers.applications import address
+
+
+class HelloHandler(RequestHandler):
+    def get(self) -> None:
+        self.write(content.HELLO)
+
+
+class LoginHandler(RequestHandler):
+    def get(self) -> None:
+        self.set_signed_cookie("user", content.USER)
+        self.write("in")
+
+
+class PageHandler(RequestHandler):
+    def get_current_user(self) -> Any:
+        name = self.get_signed_cookie("user")
+        return name.decode() if name else None
+
+    def get(self) -> None:
+        self.render("page.html", user=self.current_user, entries=content.ENTRIES)
+
+
+class RowHandler(RequestHandler):
+    async def get(self) -> None:
+        row = await self.application.pool.get(content.ROW_QUERY, content.ROW_ID)
+        self.write(row)
+
+
+class RowsHandler(RequestHandler):
+    async def get(self) -> None:
+        self.render("rows.html", rows=await self.application.pool.query(content.ROWS_QUERY))
+
+
+class PostHandler(RequestHandler):
+    def post(self) -> None:
+        self.write(str(len(self.request.body)))
+
+
+class EchoHandler(WebSocketHandler):
+    async def on_message(self, message: str | bytes) -> None:
+        await self.write_message(message)
+
+
+class PollHandler(RequestHandler):
+    async def get(self) -> None:
+        self.write(str(await self.application.news.wait(self, timeout_s=120)))
+
+
+class WakeHandler(RequestHandler):
+    def get(self) -> None:
+        self.write(str(self.application.news.wake("news")))
+
+
+class NumberHandler(RequestHandler):
+    def get(self, number: str) -> None:
+        self.write(content.HELLO)
+
+
+class BenchmarkApplication(Application):
+    """All jobs in one application, with what they share."""
+
+    news: Waiters[str]
+    pool: Pool
+
+    async def warm_up(self) -> None:
+        self.news = Waiters()
+        if content.DATABASE_SOCKET:
+            names = (content.DATABASE_NAME, content.DATABASE_USER, content.DATABASE_PASSWORD)
+            self.pool = Pool(Address(content.DATABASE_SOCKET, *names), size=content.POOL_SIZE)
+            await self.pool.ping()
+
+
+def make_application() -> Application:
+    """The application; APP names this function."""
+    locale.load_translations(content.TRANSLATIONS)
+    # Up to a thousand further routes: what an application with many pages has.
+    numbered = [(f"/number{number}/([0-9]+)", NumberHandler) for number in range(1000 - content.ROUTES, 1000)]
+    return BenchmarkApplication(
+        [
+            ("/", HelloHandler),
+            ("/login", LoginHandler),
+            ("/page", PageHandler),
+            ("/row", RowHandler),
+            ("/rows", RowsHandler),
+            ("/post", PostHandler),
+            ("/echo", EchoHandler),
+            ("/poll", PollHandler),
+            ("/wake", WakeHandler),
+            *numbered,
+            ("/static/(.*)", StaticFileHandler, {"path": str(content.STATIC_FOLDER)}),
+        ],
+        template_path=str(content.TEMPLATES / "blocks"),
+        cookie_secret=content.SECRET,
+    )
+
+
+async def serve(port: int) -> None:
+    application: Any = make_application()
+    server = HTTPServer(application, max_body_bytes=33_554_432)
+    loop = asyncio.get_running_loop()
+
+    def schedule(flush: Any) -> None:
+        loop.call_later(frontend.ACCESS_LOG_EVERY_S, flush)
+
+    application.access_log = AccessLog(sys.stderr.write, schedule)
+    await application.warm_up()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(frontend.GC_THRESHOLD)
+    server.add_sockets(netutil.bind_sockets(port, "127.0.0.1", defer_accept_s=5))
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(serve(address.parse().port))

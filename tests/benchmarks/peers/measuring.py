@@ -1,0 +1,215 @@
+"""One job after another: its contestants started and verified, warmed up, measured in turns, ended."""
+
+import asyncio
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks import clients, machine
+from tests.benchmarks.loads import LOADS, Load, LoadError, Outcome, Target, run
+from tests.benchmarks.peers import content
+from tests.benchmarks.peers.contestants import Contestant
+from tests.benchmarks.peers.jobs import FANOUT_POLLS, JOBS, Job, prepare_files, prepare_headers, verify
+from tests.benchmarks.servers import Command, Server, ServerError, choose_cores, find_free_port, python_of
+from tests.support import mysql
+
+WARM_UP_S = 1.0
+NGINX = """worker_processes 1; pid {folder}/nginx.pid; error_log stderr warn; daemon off;
+events {{ worker_connections 16384; }}
+http {{
+    access_log off; default_type text/html; keepalive_requests 100000000; sendfile on; tcp_nopush on;
+    client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
+    uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        location / {{ return 200 "{hello}"; }}
+        location /static/ {{ alias {static}/; }}
+    }}
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure, and how long."""
+
+    contestants: Sequence[Contestant]
+    jobs: Sequence[str]
+    loads: Sequence[str]
+    rounds: int
+    seconds: float
+    environments: Path | None
+    folder: Path
+
+
+@dataclass
+class Findings:
+    """All rounds as rows, and who could not take part, with the reason."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    absent: dict[str, str] = field(default_factory=dict)
+
+    def add(self, job: str, load: str, name: str, number: int, outcome: Outcome) -> None:
+        """Note one round."""
+        self.rows.append(
+            {
+                "job": job,
+                "load": load,
+                "name": name,
+                "round": number,
+                "requests": outcome.requests,
+                "seconds": round(outcome.seconds, 4),
+                "rate": round(outcome.rate, 1),
+                "cpu_us": round(outcome.cpu_us, 2),
+                "p50_ms": round(outcome.p50_ms, 3),
+                "p99_ms": round(outcome.p99_ms, 3),
+                "failed": outcome.failed,
+                "load_average": machine.read_load().split()[0],
+            }
+        )
+
+
+@contextmanager
+def database(folder: Path) -> Iterator[str]:
+    """The socket of a private server with the table that the jobs read."""
+    place = folder / "mysql"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    server = mysql.Server(place)
+    try:
+        server.install()
+        with server.connect_as_root() as db, db.cursor() as cursor:
+            cursor.execute("USE test")
+            cursor.execute("CREATE TABLE entry (id INT PRIMARY KEY, title TEXT, author VARCHAR(64), likes INT)")
+            from tests.benchmarks.peers.jobs import make_row
+
+            rows = [make_row(number) for number in range(1, 1001)]
+            cursor.executemany("INSERT INTO entry VALUES (%s, %s, %s, %s)", rows)
+        yield server.socket
+    finally:
+        server.stop()
+
+
+def make_command(contestant: Contestant, plan: Plan, database_socket: str) -> Command:
+    """How the contestant is started on a free port."""
+    port = find_free_port()
+    if contestant.package == "nginx":
+        arguments = ["/usr/sbin/nginx", "-e", "stderr", "-c", str(_write_nginx(plan.folder, port))]
+    else:
+        python = python_of(plan.environments, contestant.environment)
+        if not Path(python).exists():
+            raise ServerError(f"not installable here: {_read_reason(plan.environments, contestant.environment)}")
+        arguments = [python, *(part.format(port=port) for part in contestant.tcp)]
+    environment = {"BENCH_STATIC": str(plan.folder), "BENCH_DATABASE": database_socket, **contestant.variables}
+    return Command(contestant.name, arguments, port, environment=environment, core=choose_cores()[0])
+
+
+def _write_nginx(folder: Path, port: int) -> Path:
+    path = folder / "constant.conf"
+    path.write_text(NGINX.format(folder=folder, port=port, hello=content.HELLO, static=folder))
+    return path
+
+
+def _read_reason(environments: Path | None, name: str) -> str:
+    """What the installation left behind when it failed."""
+    reason = environments / f"{name}.failed" if environments else None
+    return (
+        reason.read_text().strip() if reason is not None and reason.exists() else f"the environment {name} is missing"
+    )
+
+
+def measure(plan: Plan, say: Callable[[str], object]) -> Findings:
+    """The findings of the whole plan."""
+    findings = Findings()
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    plan.folder.chmod(0o755)  # nginx's workers are somebody else
+    body = prepare_files(plan.folder)
+    with ExitStack() as stack:
+        wants_database = any(JOBS[name].needs_database for name in plan.jobs)
+        socket = stack.enter_context(database(plan.folder)) if wants_database else ""
+        for name in plan.jobs:
+            say(f"== {JOBS[name].title}")
+            _measure_job(JOBS[name], plan, body, socket if JOBS[name].needs_database else "", findings, say)
+    return findings
+
+
+def _measure_job(
+    job: Job, plan: Plan, body: Path, socket: str, findings: Findings, say: Callable[[str], object]
+) -> None:
+    with ExitStack() as stack:
+        ready: list[tuple[Contestant, Server, Target]] = []
+        for contestant in plan.contestants:
+            if job.name not in contestant.jobs:
+                continue
+            try:
+                server = stack.enter_context(Server(make_command(contestant, plan, socket), plan.folder))
+                headers = prepare_headers(job, server, contestant.prefix)
+                verify(job, server, contestant.prefix, headers)
+            except ServerError as error:
+                findings.absent[f"{contestant.name}, {job.name}"] = str(error)
+                say(f"   absent: {error}")
+                continue
+            path = (contestant.prefix if job.needs_login else "") + job.target
+            url = f"http://127.0.0.1:{server.command.port}{path}"
+            ready.append((contestant, server, Target(url, headers, body if job.is_post else None)))
+        for load in [LOADS[name] for name in job.loads if name in plan.loads or len(job.loads) == 1]:
+            _measure_load(job, load, ready, plan, findings, say)
+
+
+def _measure_load(
+    job: Job,
+    load: Load,
+    ready: Sequence[tuple[Contestant, Server, Target]],
+    plan: Plan,
+    findings: Findings,
+    say: Callable[[str], object],
+) -> None:
+    failing: set[str] = set()
+    # Round 0 warms up and is thrown away. All take turns within each round, so that a noisy minute hits everybody.
+    for number in range(plan.rounds + 1):
+        for contestant, server, target in ready:
+            if contestant.name in failing:
+                continue
+            try:
+                outcome = apply(load, server, target, plan.seconds if number else WARM_UP_S)
+            except LoadError as error:
+                failing.add(contestant.name)
+                findings.absent[f"{contestant.name}, {job.name}, {load.name}"] = str(error)
+                say(f"   {contestant.name}: {error}")
+                continue
+            if number:
+                findings.add(job.name, load.name, contestant.name, number, outcome)
+        if number:
+            line = ", ".join(f"{row['name']} {row['cpu_us']:.1f}" for row in findings.rows[-len(ready) :])
+            say(f"   {load.name}, round {number}, µs: {line}")
+
+
+def apply(load: Load, server: Server, target: Target, seconds: float) -> Outcome:
+    """What the load counted, with the server's CPU time.
+
+    Raises:
+        LoadError: the load could not be made.
+    """
+    port = server.command.port
+    if load.tool == "long-poll":
+        return asyncio.run(_fan_out(server, port))
+    before = server.cpu_s()
+    if load.tool == "websocket":
+        outcome = asyncio.run(clients.echo("127.0.0.1", port, load.connections, seconds))
+    else:
+        outcome = run(load, target, seconds)
+    return outcome.with_cpu(server.cpu_s() - before)
+
+
+async def _fan_out(server: Server, port: int) -> Outcome:
+    waiting = await clients.wait_together("127.0.0.1", port, FANOUT_POLLS)
+    try:
+        # Only the waking counts: connecting is measured elsewhere.
+        before = server.cpu_s()
+        outcome = await waiting.wake()
+        return outcome.with_cpu(server.cpu_s() - before)
+    finally:
+        waiting.close()

@@ -1,0 +1,215 @@
+"""nginx and what stands behind it: our configuration and frontends, and others in ours and in the seed's.
+
+As many backend processes as the machine has cores, on unix sockets (but for the seed's configuration, which was TCP).
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.benchmarks import accounting
+from tests.benchmarks.loads import LOADS, LoadError, Target, run
+from tests.benchmarks.peers import content
+from tests.benchmarks.peers.contestants import APPLICATIONS, BY_NAME, Contestant
+from tests.benchmarks.peers.measuring import WARM_UP_S, Findings, Plan
+from tests.benchmarks.servers import Command, Server, ServerError, find_free_port, python_of
+from tests.support import front
+
+JOB = "stack"
+STACK_LOADS = ("ab", "ab-k", "wrk25")
+
+# The seed's documentation of 2009: HTTP/1.0 and TCP to the frontends; with as many workers as ours has.
+SEED = """worker_processes auto; pid {folder}/nginx.pid; error_log stderr warn; daemon off;
+events {{ worker_connections 1024; use epoll; }}
+http {{
+    upstream frontends {{ {servers} }}
+    default_type application/octet-stream; access_log {folder}/access.log;
+    keepalive_timeout 65; proxy_read_timeout 200; sendfile on; tcp_nopush on; tcp_nodelay on;
+    gzip on; gzip_min_length 1000; gzip_proxied any; gzip_types text/plain text/html text/css text/xml;
+    proxy_next_upstream error;
+    client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
+    uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+    server {{
+        listen 127.0.0.1:{port};
+        client_max_body_size 50M;
+        location / {{
+            proxy_pass_header Server; proxy_set_header Host $http_host; proxy_redirect off;
+            proxy_set_header X-Real-IP $remote_addr; proxy_set_header X-Scheme $scheme;
+            proxy_pass http://frontends;
+        }}
+    }}
+}}
+"""
+FREE = """worker_processes 1; pid {folder}/free{slot}.pid; error_log stderr warn; daemon off;
+events {{ worker_connections 16384; }}
+http {{
+    access_log off; default_type text/html; keepalive_requests 100000000;
+    client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
+    uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+    server {{ listen unix:{path} backlog=4096; location / {{ return 200 "{hello}"; }} }}
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A stack that runs: where it listens, and the first processes of nginx and of its backends."""
+
+    name: str
+    port: int
+    pids: Sequence[int]
+
+
+def measure(plan: Plan, findings: Findings, say: Callable[[str], object]) -> None:
+    """Add the rounds of all stacks to the findings."""
+    say("== the stack: nginx and what stands behind it")
+    processes = len(os.sched_getaffinity(0))
+    with ExitStack() as stack:
+        running = []
+        for name, start in STACKS.items():
+            folder = plan.folder / f"stack-{len(running)}"
+            folder.mkdir(exist_ok=True)
+            try:
+                found = start(name, plan, folder, processes, stack)
+                _verify(found)
+            except ServerError as error:
+                findings.absent[f"{name}, {JOB}"] = str(error)
+                say(f"   absent: {error}")
+                continue
+            running.append(found)
+        for load_name in STACK_LOADS:
+            if load_name in plan.loads:
+                _measure_load(load_name, running, plan, findings, say)
+
+
+def _measure_load(
+    load_name: str, running: Sequence[Running], plan: Plan, findings: Findings, say: Callable[[str], object]
+) -> None:
+    for number in range(plan.rounds + 1):
+        for one in running:
+            target = Target(f"http://127.0.0.1:{one.port}/")
+            before = accounting.measure_cpu(one.pids)
+            try:
+                outcome = run(LOADS[load_name], target, plan.seconds if number else WARM_UP_S)
+            except LoadError as error:
+                findings.absent[f"{one.name}, {JOB}, {load_name}"] = str(error)
+                continue
+            if number:
+                outcome = outcome.with_cpu(accounting.measure_cpu(one.pids) - before)
+                findings.add(JOB, load_name, one.name, number, outcome)
+        if number:
+            line = ", ".join(f"{row['name']} {row['rate']:.0f}" for row in findings.rows[-len(running) :])
+            say(f"   {load_name}, round {number}, requests/s: {line}")
+
+
+def _verify(running: Running) -> None:
+    from tests.benchmarks.servers import ask
+
+    answer = ask(running.name, running.port, "/")
+    if answer.status != 200 or answer.body != content.HELLO.encode():
+        raise ServerError(f"{running.name}: expected {content.HELLO!r}, got {answer.status} {answer.body[:80]!r}")
+
+
+def _start_all(commands: Sequence[Command], folder: Path, stack: ExitStack) -> list[int]:
+    return [stack.enter_context(Server(command, folder)).pid for command in commands]
+
+
+def _before(name: str, folder: Path, slots: int, pids: list[int], stack: ExitStack) -> Running:
+    """Our nginx, with the configuration that the image's entrypoint draws, before sockets that are already there."""
+    port = find_free_port()
+    done = front.draw(folder, NGINX_LISTEN=f"127.0.0.1:{port}", SLOTS=str(slots), NGINX_WORKERS="auto")
+    if done.returncode:
+        raise ServerError(f"{name}: nginx refuses its configuration: {done.stderr[-400:]}")
+    for socket in (folder / "frontends").glob("*.sock"):
+        socket.chmod(0o666)
+    arguments = ["/usr/sbin/nginx", "-e", "stderr", "-c", str(folder / "source/nginx.conf"), "-g", "daemon off;"]
+    server = stack.enter_context(Server(Command(f"nginx of {name}", arguments, port), folder))
+    return Running(name, port, [server.pid, *pids])
+
+
+def _slot_paths(folder: Path, count: int) -> list[Path]:
+    (folder / "frontends").mkdir(exist_ok=True)
+    folder.chmod(0o755)  # nginx's workers are somebody else
+    return [folder / "frontends" / f"{slot}.sock" for slot in range(count)]
+
+
+def _start_squall(name: str, plan: Plan, folder: Path, processes: int, stack: ExitStack) -> Running:
+    control = folder / "control"
+    control.mkdir()
+    environment = {
+        "APP": f"{APPLICATIONS}.squall:make_application",
+        "FRONTENDS_DIR": str(folder / "frontends"),
+        "CONTROL_DIR": str(control),
+        "SLOTS": str(processes),
+    }
+    python = python_of(plan.environments, "main")
+    commands = [
+        Command(f"{name} {slot}", [python, "-m", "framework.frontend", f"--slot={slot}"], 0, str(path), environment)
+        for slot, path in enumerate(_slot_paths(folder, processes))
+    ]
+    return _before(name, folder, processes, _start_all(commands, folder, stack), stack)
+
+
+def _start_free(name: str, plan: Plan, folder: Path, processes: int, stack: ExitStack) -> Running:
+    commands = []
+    for slot, path in enumerate(_slot_paths(folder, processes)):
+        config = folder / f"free{slot}.conf"
+        config.write_text(FREE.format(folder=folder, slot=slot, path=path, hello=content.HELLO))
+        commands.append(Command(f"{name} {slot}", ["/usr/sbin/nginx", "-e", "stderr", "-c", str(config)], 0, str(path)))
+    return _before(name, folder, processes, _start_all(commands, folder, stack), stack)
+
+
+def _start_seed(name: str, plan: Plan, folder: Path, processes: int, stack: ExitStack) -> Running:
+    python = python_of(plan.environments, "main")
+    ports = [find_free_port() for _ in range(processes)]
+    commands = [
+        Command(f"{name} {port}", [python, *(p.format(port=port) for p in BY_NAME["tornado"].tcp)], port)
+        for port in ports
+    ]
+    pids = _start_all(commands, folder, stack)
+    config, port = folder / "seed.conf", find_free_port()
+    servers = " ".join(f"server 127.0.0.1:{one};" for one in ports)
+    config.write_text(SEED.format(folder=folder, servers=servers, port=port))
+    arguments = ["/usr/sbin/nginx", "-e", "stderr", "-c", str(config)]
+    nginx = stack.enter_context(Server(Command(f"nginx of {name}", arguments, port), folder))
+    return Running(name, port, [nginx.pid, *pids])
+
+
+def _one_each(contestant: Contestant) -> "Start":
+    """A process for each socket."""
+
+    def start(name: str, plan: Plan, folder: Path, processes: int, stack: ExitStack) -> Running:
+        python = python_of(plan.environments, contestant.environment)
+        commands = [
+            Command(f"{name} {n}", [python, *(p.format(path=path, workers=1) for p in contestant.unix)], 0, str(path))
+            for n, path in enumerate(_slot_paths(folder, processes))
+        ]
+        return _before(name, folder, processes, _start_all(commands, folder, stack), stack)
+
+    return start
+
+
+def _one_master(contestant: Contestant) -> "Start":
+    """One socket, behind which a master starts its workers: as gunicorn wants it."""
+
+    def start(name: str, plan: Plan, folder: Path, processes: int, stack: ExitStack) -> Running:
+        python = python_of(plan.environments, contestant.environment)
+        (path,) = _slot_paths(folder, 1)
+        arguments = [python, *(part.format(path=path, workers=processes) for part in contestant.unix)]
+        return _before(name, folder, 1, _start_all([Command(name, arguments, 0, str(path))], folder, stack), stack)
+
+    return start
+
+
+Start = Callable[[str, Plan, Path, int, ExitStack], Running]
+STACKS: dict[str, Start] = {
+    "nginx + squall": _start_squall,
+    "nginx + free backend": _start_free,
+    "nginx + tornado, the seed's configuration": _start_seed,
+    "nginx + tornado": _one_each(BY_NAME["tornado"]),
+    "nginx + uvicorn, bare": _one_each(BY_NAME["uvicorn, bare"]),
+    "nginx + granian RSGI, bare": _one_each(BY_NAME["granian RSGI, bare"]),
+    "nginx + django, gunicorn": _one_master(BY_NAME["django"]),
+}

@@ -1,0 +1,55 @@
+"""The rounds of a run, asked for medians and ratios."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from tests.benchmarks.rounds import Summary, median, ratio, summarize
+
+Rows = list[Mapping[str, Any]]
+
+
+class Results:
+    """What `python -m tests.benchmarks.peers` has written, as it was read from results.json."""
+
+    def __init__(self, results: Mapping[str, Any]) -> None:
+        self.machine: Mapping[str, str] = results["machine"]
+        self.versions: Mapping[str, str] = results.get("versions", {})
+        self.absent: Mapping[str, str] = results.get("absent", {})
+        self.memory: Mapping[str, Mapping[str, float]] = results.get("memory", {})
+        self.rounds: int = results["rounds"]
+        self.seconds: float = results["seconds"]
+        self._rows: Rows = results["rows"]
+
+    def names(self, job: str, load: str | None = None) -> list[str]:
+        """Who was measured at that job, in the order of the run."""
+        found = (row["name"] for row in self._rows if row["job"] == job and load in (None, row["load"]))
+        return list(dict.fromkeys(found))
+
+    def loads(self, job: str) -> list[str]:
+        """The loads of that job."""
+        return list(dict.fromkeys(row["load"] for row in self._rows if row["job"] == job))
+
+    def summary(self, job: str, load: str, name: str, what: str) -> Summary | None:
+        """What the rounds say of `what`; None if there are none."""
+        values = [row[what] for row in self._select(job, load, name)]
+        return summarize(values) if values else None
+
+    def value(self, job: str, load: str, name: str, what: str) -> float:
+        """The median; NaN without rounds."""
+        found = self.summary(job, load, name, what)
+        return found.median if found else math.nan
+
+    def ratio(self, job: str, load: str, name: str, other: str, what: str) -> float:
+        """The median of the rounds' own ratios, name / other: both ran side by side in the same noise."""
+        ours = {row["round"]: row[what] for row in self._select(job, load, name)}
+        theirs = {row["round"]: row[what] for row in self._select(job, load, other)}
+        both = [ratio(ours[number], theirs[number]) for number in ours if number in theirs]
+        return median(both) if both else math.nan
+
+    def failed(self, job: str, load: str, name: str) -> int:
+        """Failed requests of all rounds."""
+        return sum(row["failed"] for row in self._select(job, load, name))
+
+    def _select(self, job: str, load: str, name: str) -> Rows:
+        return [row for row in self._rows if (row["job"], row["load"], row["name"]) == (job, load, name)]
