@@ -30,7 +30,9 @@ Each module imports only what stands above it (tests/architecture holds that), s
     web         handlers, routes, applications
     websocket   websocket handlers and the client
     events      server-sent events, and waiters for long polls
+    foreign     what WSGI and ASGI applications on our server have in common
     wsgi        WSGI applications in both directions
+    asgi        ASGI applications in both directions
     s3server    an S3 store on local files
     frontend    one application as one frontend of the appliance
     testing     an application without a socket, or with one, under test

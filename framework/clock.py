@@ -7,8 +7,9 @@ times a second and everybody reads the result:
     clock.http_date  the same instant as an HTTP-date (RFC 9110 §5.6.7), as bytes, renewed each second
     clock.version    grows by one with each new `http_date`: what is derived from it is rebuilt when this differs
 
-While no wheel turns (a unit test, a script) the three names do not exist as globals, and the module's `__getattr__`
-takes the true time instead: right, only slower.
+All three stand in `clock.coarse`: who asks for each request asks there, since the interpreter reads an object's slot
+four times as fast as a name of a module that has a `__getattr__`. While no wheel turns (a unit test, a script) the
+slots are empty, and `__getattr__` takes the true time instead: right, only slower.
 
 A `Wheel` also holds whatever may time out. What lost: `loop.call_later` per connection. A busy connection moves its
 deadline with each request; moving a timer costs a heap operation and an object, moving a deadline costs one attribute.
@@ -16,6 +17,7 @@ deadline with each request; moving a timer costs a heap operation and an object,
 
 import asyncio
 import time
+from collections.abc import Callable
 from email.utils import formatdate
 from typing import Protocol
 
@@ -26,7 +28,6 @@ http_date: bytes
 version: int
 
 _turning = 0
-_second = 0
 
 
 class Expiring(Protocol):
@@ -39,35 +40,78 @@ class Expiring(Protocol):
         """Called on the loop once the deadline has passed; sets a later deadline or leaves the wheel."""
 
 
+class Coarse:
+    """The time as the wheels last saw it; the true time while none turns."""
+
+    __slots__ = ("http_date", "now", "version")
+
+    http_date: bytes
+    now: float
+    version: int
+
+    def __getattr__(self, name: str) -> object:
+        """A slot that is empty: the current value.
+
+        Raises:
+            AttributeError: for any other name.
+        """
+        if name == "now":
+            return time.monotonic()
+        if name == "http_date":
+            return format_http_date(time.time())
+        if name == "version":
+            return int(time.time())
+        raise AttributeError(f"module 'framework.clock' has no attribute {name!r}")
+
+    def advance(self) -> float:
+        """Seconds of the monotonic clock, after setting the slots to this instant."""
+        self.now = now = time.monotonic()
+        second = int(time.time())
+        if second != self.version:
+            self.http_date = format_http_date(second)
+            self.version = second
+            for forget in forgetting:
+                forget()
+        return now
+
+    def begin(self) -> None:
+        """Go by `advance` from now on."""
+        second = int(time.time())
+        self.http_date = format_http_date(second)
+        self.version = second
+        self.advance()
+
+    def end(self) -> None:
+        """Tell the true time again."""
+        del self.http_date, self.now, self.version
+        for forget in forgetting:
+            forget()
+
+
+coarse = Coarse()
+forgetting: list[Callable[[], None]] = []
+"""Called when the second is over: what is derived from `http_date` is no longer true. Nothing may be remembered while
+no wheel turns (`is_turning`), for then nobody calls.
+"""
+
+
+def is_turning() -> bool:
+    """Whether the names stand for what a wheel saw last."""
+    return _turning > 0
+
+
 def __getattr__(name: str) -> object:
-    """The current value of a name above while no wheel turns.
+    """A name of `coarse`.
 
     Raises:
         AttributeError: for any other name.
     """
-    if name == "now":
-        return time.monotonic()
-    if name == "http_date":
-        return format_http_date(time.time())
-    if name == "version":
-        return int(time.time())
-    raise AttributeError(f"module 'framework.clock' has no attribute {name!r}")
+    return getattr(coarse, name)
 
 
 def format_http_date(unix_time: float) -> bytes:
     """The HTTP-date (IMF-fixdate) of a Unix time in seconds."""
     return formatdate(unix_time, usegmt=True).encode("ascii")
-
-
-def _advance() -> float:
-    """Seconds of the monotonic clock, after setting the module's three names to this instant."""
-    global now, http_date, version, _second
-    now = time.monotonic()
-    second = int(time.time())
-    if second != _second:
-        http_date = format_http_date(second)
-        version = _second = second
-    return now
 
 
 class Wheel:
@@ -85,12 +129,12 @@ class Wheel:
 
     def start(self) -> None:
         """Begin to turn. Turning twice is turning once."""
-        global _turning, _second
+        global _turning
         if self._timer is None:
             if _turning == 0:
-                _second = 0  # the names are gone: set all of them
+                coarse.begin()
             _turning += 1
-            self._next_slot = int(_advance() / TICK_S) + 1
+            self._next_slot = int(coarse.advance() / TICK_S) + 1
             self._timer = self._loop.call_later(TICK_S, self._tick)
 
     def stop(self) -> None:
@@ -101,8 +145,7 @@ class Wheel:
             self._timer = None
             _turning -= 1
             if _turning == 0:
-                for name in ("now", "http_date", "version"):
-                    globals().pop(name, None)
+                coarse.end()
 
     @property
     def is_turning(self) -> bool:
@@ -138,7 +181,7 @@ class Wheel:
             things.add(thing)
 
     def _tick(self) -> None:
-        instant = _advance()
+        instant = coarse.advance()
         self._timer = self._loop.call_later(TICK_S, self._tick)
         self.turn(instant)
 

@@ -7,6 +7,7 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterable
+from json.encoder import encode_basestring_ascii
 from typing import Any, overload
 from urllib.parse import parse_qsl, quote, quote_plus, unquote_plus, unquote_to_bytes
 
@@ -61,12 +62,33 @@ def xhtml_unescape(value: str | bytes) -> str:
     return html.unescape(to_unicode(value))
 
 
+def _make_encoder() -> Callable[[Any], str]:
+    """json.dumps without what it does anew for each value: to make an encoder is most of the cost of a small one."""
+    c_make_encoder: Any = getattr(json.encoder, "c_make_encoder", None)
+    if c_make_encoder is None:  # a Python without it
+        return json.dumps
+    default = json.JSONEncoder().default
+    # No markers: a circle ends in a RecursionError, and then json.dumps says what is wrong.
+    encode = c_make_encoder(None, default, encode_basestring_ascii, None, ": ", ", ", False, False, True)
+
+    def to_json(value: Any) -> str:
+        try:
+            return "".join(encode(value, 0))
+        except RecursionError:
+            return json.dumps(value)
+
+    return to_json
+
+
+_to_json = _make_encoder()
+
+
 def json_encode(value: Any) -> str:
     """`value` as JSON that may stand inside <script>: `</` would end it, `<!--` begins a state of its own there.
 
     U+2028 and U+2029, line ends to old JavaScript, come out escaped, as all that is not ASCII.
     """
-    text = json.dumps(value)
+    text = _to_json(value)
     if "<" not in text:
         return text
     return text.replace("</", "<\\/").replace("<!--", "<\\u0021--")

@@ -37,6 +37,10 @@ ACCESS_LOG_EVERY_S = 0.2
 GC_THRESHOLD = 20_000
 
 
+# What tells the interfaces apart: the number of arguments that a call must have.
+_ARGUMENTS = {1: "squall", 2: "wsgi", 3: "asgi"}
+
+
 def parse_slots(text: str) -> int:
     """The number of slots; "auto" is the number of cores that the cgroup allows.
 
@@ -53,6 +57,14 @@ def parse_slots(text: str) -> int:
 def define_frontend_options(options: OptionParser) -> None:
     """Declare the settings of a frontend."""
     options.define("app", type=str, help="package.module:attribute", metavar="APP", group="frontend")
+    options.define(
+        "app_interface",
+        default="auto",
+        type=parse_interface,
+        help="how APP is called: auto tells by its arguments",
+        metavar="auto|squall|wsgi|asgi",
+        group="frontend",
+    )
     options.define("slot", default=0, help="number of the slot to claim", metavar="N", group="frontend")
     options.define(
         "slots", default="auto", type=parse_slots, help="number of slots in all", metavar="N", group="frontend"
@@ -85,7 +97,18 @@ def parse_size(text: str) -> int:
     return int(digits) * factor
 
 
-def load_application(name: str | None) -> Callable[..., Any]:
+def parse_interface(text: str) -> str:
+    """How an application is called.
+
+    Raises:
+        ValueError: there is no such interface.
+    """
+    if text not in ("auto", *_ARGUMENTS.values()):
+        raise ValueError("auto, squall, wsgi or asgi")
+    return text
+
+
+def load_application(name: str | None, interface: str = "auto") -> Callable[..., Any]:
     """The application that `package.module:attribute` names; a function without arguments is called for it.
 
     Raises:
@@ -108,7 +131,7 @@ def load_application(name: str | None) -> Callable[..., Any]:
         found = found()
     if not callable(found):
         raise OptionError(f"APP: {name} is no application: expected a callable, got {type(found).__name__}")
-    return _adapt(found, str(name))
+    return _adapt(found, str(name), interface)
 
 
 def _count_required(found: Any) -> int | None:
@@ -121,16 +144,25 @@ def _count_required(found: Any) -> int | None:
     return sum(p.kind in kinds and p.default is inspect.Parameter.empty for p in parameters)
 
 
-def _adapt(application: Any, name: str) -> Callable[..., Any]:
-    """An application of ours as it is, a WSGI application in its container, told apart by the arguments they take."""
-    required = _count_required(application)
-    if required in (1, None):
-        return application  # type: ignore[no-any-return]
-    if required == 2:
+def _adapt(application: Any, name: str, interface: str) -> Callable[..., Any]:
+    """An application of ours as it is, a WSGI or ASGI one in its container."""
+    if interface == "auto":
+        required = _count_required(application)
+        if required not in (None, *_ARGUMENTS):
+            raise OptionError(
+                f"APP: {name} takes {required} arguments; expected one (a request), two (WSGI) or three (ASGI);"
+                " APP_INTERFACE says which, if it can't be told"
+            )
+        interface = _ARGUMENTS.get(required or 1, "squall")
+    if interface == "wsgi":
         from framework.wsgi import WSGIContainer
 
         return WSGIContainer(application)
-    raise OptionError(f"APP: {name} takes {required} arguments; expected one (a request), or two (WSGI)")
+    if interface == "asgi":
+        from framework.asgi import ASGIContainer
+
+        return ASGIContainer(application)
+    return application  # type: ignore[no-any-return]
 
 
 class Frontend:
@@ -249,7 +281,7 @@ def main(arguments: list[str]) -> int:
 
 async def _serve(options: OptionParser) -> None:
     os.environ["SLOT"] = str(options.slot)  # the application may want to know, however it was given
-    await Frontend(load_application(options.app), options).run()
+    await Frontend(load_application(options.app, options.app_interface), options).run()
 
 
 if __name__ == "__main__":

@@ -71,25 +71,23 @@ _PROXIED = (
     + (rb"X-Forwarded-Proto: https?\r\nX-Scheme: (https?)\r\n")
 )
 _LENGTH = rb"[Cc]ontent-[Ll]ength: ([0-9]{1,9})\r\n"
-_END = _PLAIN_LINES + rb"\r\n"
+_END = _PLAIN_LINES + rb"(?:\r\n|" + _LENGTH.replace(b"(", b"(?P<length>") + _PLAIN_LINES + rb"\r\n(?P<body>.*+))"
 
-match_plain_head = re.compile(_KNOWN + _END).match
-"""Matches a head whose start line and Host, its group, are not checked: for those that were valid before. All its
-other lines are valid, leave nothing for `Framing` to say, and are no condition (If-…) nor what a proxy says."""
-match_lone_plain_head = re.compile(_KNOWN + _END).fullmatch
-"""As match_plain_head, if nothing follows."""
-match_plain_head_and_body = re.compile(_KNOWN + _PLAIN_LINES + _LENGTH + _END).match
-"""As match_plain_head, for one with a Content-Length, its last group; the body follows."""
-match_lone_proxied_head = re.compile(_KNOWN + _PROXIED + _END).fullmatch
-"""As match_lone_plain_head, with groups for what nginx says: the request's id, its start, the client, the scheme."""
-match_proxied_head_and_body = re.compile(_KNOWN + _PROXIED + _PLAIN_LINES + _LENGTH + _END).match
-"""Both of that."""
+match_plain_request = re.compile(_KNOWN + _END, re.DOTALL).fullmatch
+"""Matches a head whose start line and Host, its first group, are not checked: for those that were valid before. All
+other lines are valid, leave nothing for `Framing` to say, and are no condition (If-…) nor what a proxy says.
+Nothing follows the head, unless it has a Content-Length (group `length`); what follows then is in group `body`."""
+match_proxied_request = re.compile(_KNOWN + _PROXIED + _END, re.DOTALL).fullmatch
+"""As match_plain_request, with groups 2 to 5 for what our nginx says: the request's id and start, client, scheme."""
+match_plain_head = re.compile(_KNOWN + _PLAIN_LINES + rb"\r\n").match
+"""As match_plain_request, if the head has no Content-Length; anything may follow."""
 _HOST_VALUE = rb"[Hh]ost: ([^\r]++)\r\n"
 match_late_host_head = re.compile(
     (rb"([^\r]++)\r\n(?!" + _any_case("host") + rb":)" + _PLAIN_LINES + rb"(?:" + _HOST_VALUE + _PLAIN_LINES + rb"(?:")
     + (_LENGTH + _PLAIN_LINES + rb")?|" + _LENGTH + _PLAIN_LINES + _HOST_VALUE + _PLAIN_LINES + rb")\r\n")
 ).match
-"""As match_plain_head, where Host is not the first field. Groups: start line; Host, None or length; length and Host."""
+"""As match_plain_head, with or without a Content-Length, where Host is not the first field. Groups: start line; Host
+and length (or None); or, if the length comes first, length and Host."""
 
 _VERSION_BEGUN = rb"(?:H(?:T(?:T(?:P(?:/(?:[0-9](?:\.(?:[0-9]\r?+)?+)?+)?+)?+)?+)?+)?+)?+"
 _REQUEST_LINE_BEGUN = re.compile(rb"([A-Z][A-Z_\-]*+)(?: ([!\"$-~\x80-\xff]*+)(?: " + _VERSION_BEGUN + rb")?)?")

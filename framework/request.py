@@ -86,7 +86,8 @@ class HTTPRequest:
 
     `host` is the Host header, or that of an absolute-form target, or 127.0.0.1 if there is none (HTTP/1.0).
     `raw_head` holds the start line and the headers as received, with the empty line. `start_time` is what
-    time.perf_counter() said when the head was there. `has_conditions` is False if surely no field begins with If-.
+    time.perf_counter() said when the head was there. `is_plain_get` is True of a GET by HTTP/1.1 that surely has
+    no condition (If-…).
     `trace` is what a proxy gave the request for later (see find_trace).
 
     The server fills the public slots itself, without `__init__`; a call less for each request.
@@ -102,8 +103,8 @@ class HTTPRequest:
         "_query_arguments",
         "body",
         "connection",
-        "has_conditions",
         "host",
+        "is_plain_get",
         "method",
         "path",
         "protocol",
@@ -149,7 +150,7 @@ class HTTPRequest:
         self.connection: Any = connection  # a ServerConnection; foreign ones may do less
         lines = "".join(f"{name}: {value}\r\n" for name, value in self._headers.get_all())
         self.raw_head = f"{method} {uri} {version}\r\n{lines}\r\n".encode("utf-8", "surrogateescape")
-        self.has_conditions = True
+        self.is_plain_get = False
         self.trace: Trace | None = find_trace(self.raw_head)
         self.start_time = time.perf_counter()
 

@@ -19,6 +19,7 @@ from urllib.parse import unquote_to_bytes
 
 from framework import clock
 from framework.errors import FrameworkError
+from framework.foreign import Foreign
 from framework.httputil import HTTPHeaders
 from framework.request import HTTPRequest
 from framework.web import Application
@@ -49,10 +50,11 @@ class WSGIError(FrameworkError):
     """A WSGI application broke the rules of PEP 3333; the text says which."""
 
 
-class WSGIContainer:
+class WSGIContainer(Foreign):
     """Runs a WSGI application as one of ours, on at most `workers` threads."""
 
     def __init__(self, application: WSGICallable, workers: int = WORKERS) -> None:
+        super().__init__(type(application).__name__)
         self.wsgi_application = application
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="wsgi")
 
@@ -101,6 +103,7 @@ class WSGIContainer:
         loop = asyncio.get_running_loop()
         answer = _Answer(request, loop)
         await loop.run_in_executor(self._threads, self._run, request, answer)
+        self.record(request, answer.status or 499)
 
     def _run(self, request: HTTPRequest, answer: "_Answer") -> None:
         """Runs on a thread: the application from its call to its close()."""
@@ -137,7 +140,7 @@ class _Answer:
     def __init__(self, request: HTTPRequest, loop: asyncio.AbstractEventLoop) -> None:
         self._request = request
         self._loop = loop
-        self._status = 0
+        self.status = 0
         self._reason = ""
         self._headers: list[tuple[str, str]] = []
         self._is_started = False  # the head is on its way
@@ -154,7 +157,7 @@ class _Answer:
         """
         if exc_info is not None and self._is_started:
             raise exc_info[1].with_traceback(exc_info[2])
-        if self._status and exc_info is None:
+        if self.status and exc_info is None:
             raise WSGIError("start_response was called twice")
         code, _, reason = status.partition(" ")
         if len(code) != 3 or not code.isdigit() or any(ord(ch) < 32 for ch in reason):
@@ -162,7 +165,7 @@ class _Answer:
         for name, value in headers:
             if any(ch in name + value for ch in "\r\n\0") or name.lower() in _HOP_BY_HOP:
                 raise WSGIError(f"start_response: the header {name!r} can't be sent")
-        self._status, self._reason, self._headers = int(code), reason, list(headers)
+        self.status, self._reason, self._headers = int(code), reason, list(headers)
         return self.write
 
     def write(self, piece: bytes) -> None:
@@ -172,7 +175,7 @@ class _Answer:
             WSGIError: before start_response.
         """
         head = b"" if self._is_started else self._format_head()
-        if self._request.method == "HEAD" or self._status in _BODILESS:
+        if self._request.method == "HEAD" or self.status in _BODILESS:
             piece = b""
         elif self._is_chunked:
             piece = b"%x\r\n%b\r\n" % (len(piece), piece)
@@ -194,7 +197,7 @@ class _Answer:
             self._loop.call_soon_threadsafe(self._request.connection.abort)
             return
         body = b"500: Internal Server Error\n"
-        self._status, self._reason = 500, "Internal Server Error"
+        self.status, self._reason = 500, "Internal Server Error"
         self._headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
         try:
             self.write(body)
@@ -203,18 +206,18 @@ class _Answer:
             pass
 
     def _format_head(self) -> bytes:
-        if not self._status:
+        if not self.status:
             raise WSGIError("the application answered without calling start_response")
         self._is_started = True
         request, names = self._request, {name.lower() for name, _ in self._headers}
-        lines = [f"HTTP/1.1 {self._status} {self._reason}"]
+        lines = [f"HTTP/1.1 {self.status} {self._reason}"]
         lines += [f"{name}: {value}" for name, value in self._headers]
         if "server" not in names:
             lines.append("Server: Squall")
         if "date" not in names:
             lines.append(f"Date: {clock.http_date.decode()}")
         connection = request.connection
-        if "content-length" not in names and self._status not in _BODILESS and self._status >= 200:
+        if "content-length" not in names and self.status not in _BODILESS and self.status >= 200:
             if self.body_length is not None:
                 lines.append(f"Content-Length: {self.body_length}")
             elif request.version == "HTTP/1.1":

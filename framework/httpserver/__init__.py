@@ -12,8 +12,8 @@
     ioloop.IOLoop.instance().start()
 
 The rooms, in reading order: `targets`, `limits`, `xheaders`, `refusal`, `incoming` (bodies), `sendfile`, `outgoing`
-(the half of a connection that writes), `plain`, `connection` (the half that reads and calls), `proxyprotocol`,
-`listening`, `server`.
+(the half of a connection that writes), `calling` (what lies between), `plain`, `connection` (the half that reads),
+`proxyprotocol`, `listening`, `server`.
 """
 
 from framework.httpserver.connection import Connection

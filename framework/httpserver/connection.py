@@ -16,27 +16,26 @@ the client does not read what it got, so neither input nor output grows.
 import asyncio
 import math
 import re
-import sys
-from collections.abc import Awaitable
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from framework import clock, metrics
+from framework.clock import coarse
 from framework.errors import ProtocolError
 from framework.http1 import (
     Framing,
     HeadReader,
     match_head,
-    match_lone_plain_head,
-    match_lone_proxied_head,
     match_plain_head,
+    match_plain_request,
+    match_proxied_request,
 )
+from framework.httpserver.calling import Calling
 from framework.httpserver.incoming import IncomingBody
-from framework.httpserver.outgoing import ANSWER, BODY, GONE, HEAD, IDLE, LINGER, Outgoing
-from framework.httpserver.plain import find_plain_request
+from framework.httpserver.outgoing import ANSWER, BODY, GONE, HEAD, IDLE, LINGER
+from framework.httpserver.plain import begin_with_body, begin_with_late_host
 from framework.httpserver.targets import Target, known_targets, resolve_target
 from framework.httpserver.xheaders import believe_proxy
-from framework.log import app_log, gen_log
+from framework.log import app_log
 from framework.request import HTTPRequest, find_trace
 
 if TYPE_CHECKING:
@@ -50,41 +49,41 @@ _keeps_alive = re.compile(rb"\n[Cc]onnection: [Kk]eep-[Aa]live\r").search
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class Connection(Outgoing):
+class Connection(Calling):
     """What the contract calls `request.connection`, and the transport's protocol: one object for both."""
 
-    __slots__ = (
-        "_head_reader",
-        "_task",
-    )
+    __slots__ = ("_head_reader",)
 
     def __init__(self, server: "HTTPServer") -> None:
         super().__init__(server)
         self._head_reader: HeadReader | None = None
-        self._task: asyncio.Future[None] | None = None
 
     # ---- what the transport tells us
 
     def data_received(self, data: bytes) -> None:
         # The way of most requests: a plain head that begins as one before it, and the only thing there is.
         if self._state == IDLE:
-            proxied = match_lone_proxied_head(data) if self.is_believed else None
-            match = proxied or match_lone_plain_head(data)
+            request = None
+            server = self._server
+            proxied = match_proxied_request(data) if self.is_believed else None
+            match = proxied or match_plain_request(data)
             if match is not None:
                 target = known_targets.get(match[1])
-                if target is not None and len(data) <= self._server.plain_head_bytes:
-                    request = self.begin(target, data)
+                if target is not None:
+                    if match.lastgroup is not None:
+                        request = begin_with_body(self, server, target, match)
+                    elif len(data) <= server.plain_head_bytes:
+                        request = self.begin(target, data)
+            else:
+                request = begin_with_late_host(self, server, data)
+            if request is not None:
+                if self.is_believed:
                     if proxied is not None:
                         believe_proxy(request, proxied)
-                    elif self.is_believed:
-                        self._server.believe_headers(request)
-                    self._answer(request)
-                    return
-            else:
-                other = find_plain_request(self, self._server, data)
-                if other is not None:
-                    self._answer(other)
-                    return
+                    else:
+                        server.believe_headers(request)
+                self._answer(request)
+                return
         elif self._state == LINGER:
             return
         self._input = self._input + data if self._input else data
@@ -111,7 +110,7 @@ class Connection(Outgoing):
     def resume_writing(self) -> None:
         super().resume_writing()
         if self._state == HEAD:
-            self.deadline = clock.now + self._server.limits.idle_timeout_s
+            self.deadline = coarse.now + self._server.limits.idle_timeout_s
             self._advance()
         elif self._state == ANSWER:
             self.deadline = math.inf
@@ -244,24 +243,31 @@ class Connection(Outgoing):
         """Whether the client has closed its side, and this was all that it had to say."""
         return self._has_eof and self._position == len(self._input)
 
-    def begin(self, target: Target, raw_head: bytes) -> HTTPRequest:
-        """The request of a plain head; the connection is its from now on."""
-        server = self._server
+    def begin(self, target: Target, raw_head: bytes, is_plain: bool = True) -> HTTPRequest:
+        """The request of a head; the connection is its from now on."""
         request = _new_request(HTTPRequest)  # without __init__, which is for requests made by hand
-        request.method, request.uri, request.path, request.query, request.host, request.version = target
+        (
+            request.method,
+            request.uri,
+            request.path,
+            request.query,
+            request.host,
+            request.version,
+            request.is_plain_get,
+        ) = target
         request.raw_head = raw_head
         request.connection = self
         request.remote_ip = self.remote_ip
         request.protocol = self.protocol
         request.body = b""
-        request.has_conditions = False
         request.trace = None
         request.start_time = perf_counter()
         self._state = ANSWER
         self._requests += 1
-        self.keep_alive = server.keeps_alive and self._requests < server.limits.max_requests_per_connection
-        if request.version != "HTTP/1.1":
+        if is_plain and target[5] != "HTTP/1.1":
             self.keep_alive = self.keep_alive and _keeps_alive(raw_head) is not None
+        if self._requests >= self._server.limits.max_requests_per_connection:
+            self.keep_alive = False
         return request
 
     def _look_closer(self) -> bool:
@@ -293,13 +299,13 @@ class Connection(Outgoing):
         Raises:
             ProtocolError: if the head is to be refused.
         """
-        method, *_, version = target
-        minor = int(version[-1])
+        method = target[0]
+        minor = int(target[5][-1])
         framing = Framing(raw_head, minor)
         if method == "CONNECT":
             raise ProtocolError("request line: expected no CONNECT, this is not a proxy", 501)
-        request = self.begin(target, raw_head)
-        request.has_conditions = True
+        request = self.begin(target, raw_head, is_plain=False)
+        request.is_plain_get = False
         request.trace = find_trace(raw_head)
         if self.is_believed:
             self._server.believe_headers(request)
@@ -403,51 +409,13 @@ class Connection(Outgoing):
 
     def _answer(self, request: HTTPRequest) -> None:
         try:
-            result = self._server.application(request)
+            result = self._server.call(request)
             if result is not None:
                 self._await_application(request, result)
         except Exception:
             self._fail(request)
         if self._state == ANSWER:
             self.deadline = math.inf  # it takes its time; a stale deadline must not end it
-
-    def _await_application(self, request: HTTPRequest, result: Awaitable[None]) -> None:
-        """Let an asynchronous application begin at once; often it is done without ever waiting."""
-        if asyncio.iscoroutine(result):
-            task: asyncio.Future[None] = asyncio.Task(result, loop=asyncio.get_running_loop(), eager_start=True)
-        else:
-            task = asyncio.ensure_future(result)
-        number = self._requests
-
-        def done(task: "asyncio.Future[None]") -> None:
-            if self._task is task:
-                self._task = None
-            if task.cancelled() or task.exception() is not None:
-                self._fail(request, task, is_current=number == self._requests)
-
-        if task.done():
-            done(task)
-        else:
-            self._task = task  # the loop itself holds tasks only weakly
-            task.add_done_callback(done)
-
-    def _fail(self, request: HTTPRequest, task: "asyncio.Future[Any] | None" = None, is_current: bool = True) -> None:
-        """An exception left the application: answer 500 if nothing was answered yet, or else cut the connection."""
-        if task is not None and task.cancelled():
-            if is_current:
-                self.abort()
-            return
-        error = sys.exception() if task is None else task.exception()
-        if isinstance(error, ProtocolError) and is_current:
-            self._refuse(error)  # the request was found out late, say by its form fields
-            return
-        app_log.error("uncaught exception: %s %s", request.method, request.path, exc_info=error)
-        if not is_current or self._state not in (BODY, ANSWER):
-            return
-        if self._has_written:
-            self.abort()
-        else:
-            self._send_refusal(500)
 
     # ---- what the application calls
 
@@ -473,26 +441,3 @@ class Connection(Outgoing):
         self._end()
         self._server.hand_over(transport)
         return transport, ahead
-
-    # ---- the end of an answer
-
-    def _refuse(self, error: ProtocolError) -> None:
-        """Answer a request that is not one."""
-        gen_log.info("%s: %d %s", self.remote_ip, error.status, error)
-        metrics.refusals.inc(labels=(error.status,))
-        incoming, self._incoming = self._incoming, None
-        self._drop_body(incoming)
-        self._call_close_callback()
-        if self._state <= ANSWER:
-            if self._has_written and self._state == BODY:
-                self.abort()
-            else:
-                self._send_refusal(error.status)
-
-    def _drop_body(self, incoming: IncomingBody | None) -> None:
-        if incoming is None or incoming.receiver is None:
-            return
-        try:
-            incoming.receiver.connection_lost()
-        except Exception:
-            self._fail(incoming.request)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from framework import clock
+from framework.clock import coarse
 from framework.httpserver.incoming import IncomingBody
 from framework.httpserver.refusal import format_refusal
 from framework.httpserver.sendfile import send_file_to
@@ -73,7 +73,7 @@ class Outgoing(asyncio.Protocol):
         self._is_writing_paused = False
         self._unsent_bytes = 0  # of a slow reader, when last looked at
         self._drain_waiter: asyncio.Future[None] | None = None
-        self.keep_alive = True
+        self.keep_alive = server.keeps_alive
         self.deadline = math.inf
         self.wheel_slot = -1
         self.remote_ip = "0.0.0.0"
@@ -87,12 +87,15 @@ class Outgoing(asyncio.Protocol):
         """Send a complete answer: `write` and `finish` in one."""
         if self._state == ANSWER and not self._input and self.keep_alive and self._server.is_taking_requests:
             # Nothing waits before or behind it: the way of most answers.
-            self._send(data)
+            try:
+                self._transport.write(data)
+            except RuntimeError:
+                self._send(data)
             self._close_callback = None
             if self.deadline == math.inf:
                 self._watch(self._server.limits.idle_timeout_s)
             else:
-                self.deadline = clock.now + self._server.limits.idle_timeout_s
+                self.deadline = coarse.now + self._server.limits.idle_timeout_s
             self._state = HEAD if self._is_writing_paused else IDLE
             return
         if self._state > ANSWER:
@@ -190,7 +193,7 @@ class Outgoing(asyncio.Protocol):
 
     @property
     def idle_since(self) -> float:
-        """When, in seconds of clock.now, the wait for a whole request began; infinite if one is at hand."""
+        """When, in seconds of coarse.now, the wait for a whole request began; infinite if one is at hand."""
         if self._state > HEAD:
             return math.inf
         limits = self._server.limits
@@ -265,7 +268,7 @@ class Outgoing(asyncio.Protocol):
         if self.deadline == math.inf:
             self._watch(idle_timeout_s)
         else:
-            self.deadline = clock.now + idle_timeout_s
+            self.deadline = coarse.now + idle_timeout_s
         if not self._is_advancing:
             self._advance()
 
@@ -354,7 +357,7 @@ class Outgoing(asyncio.Protocol):
         return is_progressing
 
     def _watch(self, timeout_s: float) -> None:
-        self._server.wheel.watch(self, clock.now + timeout_s)
+        self._server.wheel.watch(self, coarse.now + timeout_s)
 
     def _pause_reading(self) -> None:
         if not self._is_reading_paused:

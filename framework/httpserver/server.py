@@ -1,6 +1,7 @@
 """The server: its connections, and how all of them are held, drained and stopped."""
 
 import asyncio
+import inspect
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -41,6 +42,9 @@ class HTTPServer:
         **limits: Any,
     ) -> None:
         self.application = request_callback
+        # A bound method is called within the interpreter, an object by way of its type.
+        call: Any = request_callback
+        self.call: Application = call if inspect.isroutine(call) else call.__call__
         self.body_receiver: Callable[[HTTPRequest], BodyReceiver | None] | None = getattr(
             request_callback, "body_receiver", None
         )

@@ -6,8 +6,8 @@ Strangers choose the keys, so the memory is bounded, and emptied rather than kep
 from framework.http1 import split_target
 from framework.httputil import decode_text
 
-Target = tuple[str, str, str, str, str, str]
-"""Method, target, path, query, host and version, as text."""
+Target = tuple[str, str, str, str, str, str, bool]
+"""Method, target, path, query, host and version, as text; and whether it is a GET by HTTP/1.1."""
 
 known_targets: dict[bytes | tuple[bytes, bytes], Target] = {}
 """By the request line and the Host line as they stand at the start of a head that was valid, without the last CRLF; or,
@@ -28,7 +28,8 @@ def resolve_target(line: bytes, method: bytes, target: bytes, host: bytes | None
         named_host = host.decode("latin-1") if host else "127.0.0.1"
     # RFC 9112 §3.2.2: a host in the target counts, whatever the field says.
     version = "HTTP/1.0" if line.endswith(b"0") else "HTTP/1.1"
-    parts = (method.decode("ascii"), decode_text(target), path, query, named_host, version)
+    is_get = method == b"GET" and version == "HTTP/1.1"
+    parts = (method.decode("ascii"), decode_text(target), path, query, named_host, version, is_get)
     if target[:1] == b"/" and host and len(line) + len(host) <= LONGEST_KNOWN_BYTES and line[-3:] in (b"1.1", b"1.0"):
         if len(known_targets) >= _MAX_ENTRIES:
             known_targets.clear()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # Targets come from strangers: what is remembered of them has an end.
 _MAX_ROUTES_KEPT = 1024
 _MAX_KEY_LENGTH = 256
+_new_handler: Callable[[type[RequestHandler]], RequestHandler] = object.__new__
 _SOCKET_OPTIONS = ("family", "backlog", "flags", "reuse_port", "defer_accept_s")
 
 
@@ -106,11 +107,20 @@ class Application:
         # Nothing stands between this request and its verb, and nothing comes after it: no hook, check or callback.
         handler = None
         try:
-            kwargs = route.kwargs
-            handler = route.handler_class(self, request, **kwargs) if kwargs else route.handler_class(self, request)
+            if route.is_bare and not self.transforms:
+                # As RequestHandler.__init__, without the call.
+                handler = _new_handler(route.handler_class)
+                handler.application = self
+                handler.request = request
+                handler._write_buffer = []
+                handler._finished = False
+            else:
+                handler = route.handler_class(self, request, **route.kwargs)
             if route.args:
                 handler.path_args = route.args
-            waiting = verb(handler, *route.args)
+                waiting = verb(handler, *route.args)
+            else:
+                waiting = verb(handler)
             if waiting is not None:
                 go_on(handler, waiting)
             elif handler._auto_finish and not handler._finished:

@@ -24,11 +24,13 @@ type Verb = Callable[..., Any]
 class Plan:
     """What of a handler class matters to each request; found out once per class and application."""
 
-    __slots__ = ("has_prepare", "quick_verbs", "verbs")
+    __slots__ = ("has_prepare", "is_bare", "quick_verbs", "verbs")
 
     def __init__(self, handler_class: type[RequestHandler], checks_xsrf: bool) -> None:
         self.verbs = verbs_of(handler_class)
         self.has_prepare = handler_class.prepare is not RequestHandler.prepare
+        # Nothing has to be called to make a handler; see RequestHandler.__init__.
+        self.is_bare = handler_class.__init__ is RequestHandler.__init__ and not handler_class._has_start_hooks
         is_quick = not (self.has_prepare or checks_xsrf or handler_class._is_watching_close)
         self.quick_verbs = {name: verb for name, verb in self.verbs.items() if is_quick and is_simple(verb)}
 
@@ -36,11 +38,22 @@ class Plan:
 class Route:
     """What a path resolves to: a class with its plan and settings, and the groups of the path."""
 
-    __slots__ = ("args", "handler_class", "is_encoded", "is_plain", "kwargs", "path_kwargs", "quick_verbs", "verbs")
+    __slots__ = (
+        "args",
+        "handler_class",
+        "is_bare",
+        "is_encoded",
+        "is_plain",
+        "kwargs",
+        "path_kwargs",
+        "quick_verbs",
+        "verbs",
+    )
 
     def __init__(self, match: Match, plan: Plan) -> None:
         self.handler_class: type[RequestHandler] = match.target
         self.kwargs = match.kwargs
+        self.is_bare = plan.is_bare and not match.kwargs
         self.verbs = plan.verbs
         # Groups that are no UTF-8, or that the class decodes itself, stay encoded and are decoded per request.
         self.is_encoded = self.handler_class._is_decode_overridden

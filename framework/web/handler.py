@@ -39,7 +39,9 @@ class RequestHandler(Rendering):
     def __init__(self, application: "Application", request: HTTPRequest, **kwargs: Any) -> None:
         self.application = application
         self.request = request
+        # Application.__call__ does these four itself for the plainest handlers.
         self._write_buffer = []
+        self._finished = False
         if application.transforms:
             self._transforms = [transform(request) for transform in application.transforms]
             self._is_common = False
@@ -50,6 +52,7 @@ class RequestHandler(Rendering):
         """Find out once which hooks the class overrides: those that it does not are never called."""
         super().__init_subclass__(**kwargs)
         base = RequestHandler
+        cls._route_name = cls.__name__
         cls._has_default_headers = cls.set_default_headers is not base.set_default_headers
         cls._has_start_hooks = cls._has_default_headers or cls.initialize is not base.initialize
         cls._has_on_finish = cls.on_finish is not base.on_finish

@@ -18,17 +18,12 @@ is_unsafe = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
 
 _MAX_PREBUILT = 64
 _prebuilt: dict[str | tuple[str, int], bytes] = {}
-# Whole answers of small bodies that come again within the second: "[]" for a poll, the pages of errors and of probes.
-_MAX_ANSWER_BYTES = 256
-_answers: dict[tuple[str, bytes], bytes] = {}
-_prebuilt_for = -1
+known_answers: dict[tuple[str, bytes], bytes] = {}
+"""Whole answers by content type and body, of small bodies that come again within the second: "[]" for a poll, the pages
+of errors and of probes."""
+MAX_KNOWN_BODY_BYTES = 256
 
-
-def _renew() -> None:
-    global _prebuilt_for
-    _prebuilt_for = clock.version
-    _prebuilt.clear()
-    _answers.clear()
+clock.forgetting += (_prebuilt.clear, known_answers.clear)
 
 
 def common_head(key: str, status_code: int = 200) -> bytes:
@@ -36,8 +31,6 @@ def common_head(key: str, status_code: int = 200) -> bytes:
 
     `key` is the content type, with CRLF and a Connection line behind it where one is needed (see connection_line).
     """
-    if _prebuilt_for != clock.version:
-        _renew()
     head = _prebuilt.get(key if status_code == 200 else (key, status_code))
     if head is None:
         head = b"HTTP/1.1 %d %b\r\nServer: %b\r\nDate: %b\r\nContent-Type: %b\r\nContent-Length: " % (
@@ -47,22 +40,16 @@ def common_head(key: str, status_code: int = 200) -> bytes:
             clock.http_date,
             encode_head(key),
         )
-        if len(_prebuilt) < _MAX_PREBUILT:
+        if len(_prebuilt) < _MAX_PREBUILT and clock.is_turning():
             _prebuilt[key if status_code == 200 else (key, status_code)] = head
     return head
 
 
 def common_answer(content_type: str, body: bytes) -> bytes:
     """The whole answer, with status 200 and an entity tag, for a GET on a connection that stays."""
-    if len(body) > _MAX_ANSWER_BYTES:
-        return b"%b%d\r\nETag: %b\r\n\r\n%b" % (common_head(content_type), len(body), content_etag(body), body)
-    if _prebuilt_for != clock.version:
-        _renew()
-    answer = _answers.get((content_type, body))
-    if answer is None:
-        answer = b"%b%d\r\nETag: %b\r\n\r\n%b" % (common_head(content_type), len(body), content_etag(body), body)
-        if len(_answers) < _MAX_PREBUILT:
-            _answers[content_type, body] = answer
+    answer = b"%b%d\r\nETag: %b\r\n\r\n%b" % (common_head(content_type), len(body), content_etag(body), body)
+    if len(body) <= MAX_KNOWN_BODY_BYTES and len(known_answers) < _MAX_PREBUILT and clock.is_turning():
+        known_answers[content_type, body] = answer
     return answer
 
 

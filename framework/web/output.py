@@ -18,7 +18,17 @@ from framework.httputil import HTTPHeaders, format_timestamp
 from framework.log import gen_log
 from framework.request import HTTPRequest
 from framework.web.conditional import content_etag, etag_matches
-from framework.web.heads import SERVER, common_answer, common_head, connection_line, encode_head, format_head, is_unsafe
+from framework.web.heads import (
+    MAX_KNOWN_BODY_BYTES,
+    SERVER,
+    common_answer,
+    common_head,
+    connection_line,
+    encode_head,
+    format_head,
+    is_unsafe,
+    known_answers,
+)
 from framework.web.transforms import OutputTransform
 
 if TYPE_CHECKING:
@@ -78,7 +88,8 @@ class Responder:
     _new_cookies: dict[tuple[str, str, str], str] | None = None
     _transforms: list[OutputTransform] | None = None
     _headers_written = False
-    _finished = False
+    # Without a default, for the interpreter is quick only with what a class does not have as well: see __init__.
+    _finished: bool
     _auto_finish = True
     # Until something is set that the common head does not have.
     _is_common = True
@@ -88,6 +99,7 @@ class Responder:
     _body_left: int | None = None
 
     # Facts about the subclass, found out once when it is defined (RequestHandler.__init_subclass__).
+    _route_name = "RequestHandler"
     _has_default_headers = False
     _has_on_finish = False
 
@@ -227,9 +239,9 @@ class Responder:
         if not (self._is_common and self._finish_common()):
             self._finish_general(b"".join(self._write_buffer))
         self._finished = True
-        request, application = self.request, self.application
+        request = self.request
         note = (
-            type(self).__name__,
+            self._route_name,
             self._status_code,
             request.start_time,
             perf_counter(),
@@ -238,18 +250,19 @@ class Responder:
             request.remote_ip,
             request.trace,
         )
+        access_log = self.application.quick_log
+        if access_log is None:
+            self.application.log_request(self)
+        else:
+            if not access_log.lines:
+                access_log.begin_batch()
+            access_log.lines.append(note)
         answered = metrics.answered
         answered.append(note)
         if len(answered) >= metrics.MOST_ANSWERED:
             metrics.count_answered()
-        access_log = application.quick_log
-        if access_log is None:
-            application.log_request(self)
-        else:
-            lines = access_log.lines
-            lines.append(note)
-            if len(lines) == 1 or len(lines) >= access_log.max_batch:
-                access_log.see_to_batch()
+            if access_log is not None:
+                access_log.flush()
         if self._ui is not None:
             # It knows the handler and the handler knows it: neither should wait for the collector.
             self._ui = None
@@ -275,12 +288,13 @@ class Responder:
         body = written[0] if len(written) == 1 else b"".join(written)
         status = self._status_code
         has_more = self._extra is not None or self._new_cookies is not None
+        if request.is_plain_get and status == 200 and not has_more and connection.keep_alive:
+            answer = known_answers.get((self._content_type, body)) if len(body) <= MAX_KNOWN_BODY_BYTES else None
+            connection.answer(answer or common_answer(self._content_type, body))
+            return True
         if status == 200 and request.method == "GET":
-            if not (has_more or request.has_conditions) and connection.keep_alive and request.version == "HTTP/1.1":
-                connection.answer(common_answer(self._content_type, body))
-                return True
             etag = content_etag(body)
-            if request.has_conditions:
+            if not request.is_plain_get:
                 wanted = request.find_header(b"if-none-match")
                 if wanted is not None and etag_matches(wanted, etag):
                     return False

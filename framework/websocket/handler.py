@@ -17,6 +17,9 @@ from framework.web import HTTPError, RequestHandler
 from framework.web.heads import format_head
 from framework.websocket.connection import Limits, Sent, WebSocketClosedError, WebSocketConnection
 
+# Every handler has these; a handshake's answer has no body to describe.
+_OF_BODIES = frozenset(("Content-Type", "Content-Length", "Server", "Date"))
+
 
 class WebSocketHandler(RequestHandler):
     """A websocket; subclass it and define on_message(). Any of the hooks may be `async def`.
@@ -133,7 +136,8 @@ class WebSocketHandler(RequestHandler):
             head.append(("Sec-WebSocket-Protocol", self.selected_subprotocol))
         if deflate is not None:
             head.append(("Sec-WebSocket-Extensions", deflate.header()))
-        head += [*(self._extra or {}).values()]
+        given = self._headers.get_all() if self._headers is not None else (self._extra or {}).values()
+        head += [(name, text) for name, text in given if name not in _OF_BODIES]
         head += [("Set-Cookie", cookie) for cookie in (self._new_cookies or {}).values()]
         self._open = functools.partial(self.open, *args, **kwargs)
         self._upgrade(format_head(101, None, head), deflate, dict(options or {}))

@@ -328,7 +328,7 @@ async def measure_inner(seconds: float, names: list[str]) -> dict[str, float]:
     number = 100000
     while time.perf_counter() < stop:
         for name in best:
-            feeds = [inner_feeds(number := number + 1)[name][1] for _ in range(8)] * 50
+            feeds = [inner_feeds(number := number + 1)[name][1] for _ in range(4)] * 30
             connection = connections[inner_feeds(0)[name][0]]
             receive = connection.data_received
             connection._requests = 0

@@ -9,10 +9,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from wsgiref.simple_server import demo_app
 
 import pytest
 
-from framework.frontend import load_application, parse_size, parse_slots
+from framework.asgi import ASGIContainer
+from framework.frontend import load_application, parse_interface, parse_size, parse_slots
 from framework.options import OptionError
 from framework.slots import SlotError, ask
 from framework.wsgi import WSGIContainer
@@ -262,9 +264,81 @@ def test_parse_slots() -> None:
 def test_load_application_refuses_what_is_none() -> None:
     with pytest.raises(OptionError, match="expected a callable"):
         load_application("os:sep")
-    with pytest.raises(OptionError, match="takes 3 arguments"):
-        load_application("operator:setitem")
+    with pytest.raises(OptionError, match="takes 4 arguments"):
+        load_application("tests.framework.test_frontend:takes_four")
 
 
-def test_load_application_wraps_wsgi() -> None:
+def takes_four(one: object, two: object, three: object, four: object) -> None:
+    """Nothing that could be served."""
+
+
+def test_load_application_wraps_wsgi_and_asgi() -> None:
     assert isinstance(load_application("wsgiref.simple_server:demo_app"), WSGIContainer)
+    assert isinstance(load_application("tests.support.served:application"), ASGIContainer)
+    assert isinstance(load_application("tests.framework.test_frontend:takes_four", "asgi"), ASGIContainer)
+    assert load_application("wsgiref.simple_server:demo_app", "squall") is demo_app
+    with pytest.raises(ValueError, match="auto, squall, wsgi or asgi"):
+        parse_interface("fcgi")
+
+
+FOREIGN = {
+    "fastapi": """
+import os
+from fastapi import FastAPI
+
+application = FastAPI()
+
+@application.get("/")
+async def main():
+    return os.getpid()
+""",
+    "starlette": """
+import os
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+async def main(request):
+    return PlainTextResponse(str(os.getpid()))
+
+application = Starlette(routes=[Route("/", main)])
+""",
+    "flask": """
+import os
+from flask import Flask
+
+application = Flask(__name__)
+
+@application.get("/")
+def main():
+    return str(os.getpid())
+""",
+    "django": """
+import os, sys
+import django
+from django.conf import settings
+from django.http import HttpResponse
+from django.urls import path
+
+settings.configure(SECRET_KEY="x", ALLOWED_HOSTS=["*"], ROOT_URLCONF=sys.modules[__name__])
+django.setup()
+urlpatterns = [path("", lambda request: HttpResponse(str(os.getpid())))]
+from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.wsgi import WSGIHandler
+application = WSGIHandler()
+asynchronous = ASGIHandler()
+""",
+}
+
+
+@pytest.mark.parametrize(
+    "app",
+    ["fastapi:application", "starlette:application", "flask:application", "django:application", "django:asynchronous"],
+)
+def test_application_of_another_framework_is_served(frontends: Frontends, app: str) -> None:
+    name, _, attribute = app.partition(":")
+    (frontends.folder / f"foreign_{name}.py").write_text(FOREIGN[name])
+    process = frontends.start(APP=f"foreign_{name}:{attribute}")
+    frontends.wait_for_claim(process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0

@@ -20,9 +20,9 @@ PLAIN = b"GET / HTTP/1.1\r\nHost: h\r\nUser-Agent: x\r\nCookie: c\r\nConnection:
 
 
 def test_plain_head():
-    for match in (http1.match_plain_head(PLAIN + b"x"), http1.match_lone_plain_head(PLAIN)):
-        assert match.groups() == (b"GET / HTTP/1.1\r\nHost: h",)
-    assert http1.match_lone_plain_head(PLAIN + b"x") is None
+    for match in (http1.match_plain_head(PLAIN + b"x"), http1.match_plain_request(PLAIN)):
+        assert match[1] == b"GET / HTTP/1.1\r\nHost: h" and match.lastgroup is None
+    assert http1.match_plain_request(PLAIN + b"x") is None
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_plain_head():
         b"X-REQUEST-ID: x",
         b"X-Request-Start: x",
         b"connection: keep-alive, x",
-        b"Content-Length: 1",
+        b"content-length: +1",
         b"transfer-encoding: chunked",
         b"Expect: 100-continue",
         b"Host: h",
@@ -50,21 +50,23 @@ def test_plain_head():
 )
 @pytest.mark.parametrize("after", [b"Host: h\r\n", b"TE: x\r\n", b"Cookie: c\r\n"])
 def test_heads_that_are_not_plain(line, after):
-    assert http1.match_lone_plain_head(PLAIN.replace(after, after + line + b"\r\n")) is None
+    assert http1.match_plain_request(PLAIN.replace(after, after + line + b"\r\n")) is None
 
 
 @pytest.mark.parametrize(
     "line", [b"Content-Type: x", b"Cache-Control: x", b"X-Requested-With: x", b"X-Forwarded-For: x", b"C: x", b"I: x"]
 )
 def test_heads_that_are_plain(line):
-    assert http1.match_lone_plain_head(PLAIN.replace(b"TE: x", line))
+    assert http1.match_plain_request(PLAIN.replace(b"TE: x", line))
 
 
-def test_plain_head_and_body():
+def test_plain_request_with_body():
     head = PLAIN.replace(b"TE: x", b"Content-Length: 17")
-    assert http1.match_plain_head_and_body(head + b"body").groups() == (b"GET / HTTP/1.1\r\nHost: h", b"17")
+    match = http1.match_plain_request(head + b"body\r\n\r\n\n")
+    assert (match[1], match["length"], match["body"]) == (b"GET / HTTP/1.1\r\nHost: h", b"17", b"body\r\n\r\n\n")
+    assert match.lastgroup == http1.match_plain_request(head).lastgroup == "body"
     for value in (b"", b"+1", b"1_0", b"1 ", b" 1", b"9" * 10, b"1\r\nContent-Length: 1"):
-        assert http1.match_plain_head_and_body(head.replace(b"17", value)) is None
+        assert http1.match_plain_request(head.replace(b"17", value)) is None
 
 
 def test_late_host_head():

@@ -72,11 +72,11 @@ def test_pattern_agrees_with_the_lines(head):
 def test_plain_patterns_match_nothing_that_is_not_valid(head):
     head += b"\r\n"
     match = http1.match_head(head)
-    for plain in (http1.match_plain_head, http1.match_late_host_head, http1.match_plain_head_and_body):
+    for plain in (http1.match_plain_head, http1.match_late_host_head, http1.match_plain_request):
         found = plain(head)
         if found is None:
             continue
-        known, length = found[1], found[2] if plain is http1.match_plain_head_and_body else None
+        known, length = found[1], found["length"] if plain is http1.match_plain_request else None
         if plain is http1.match_late_host_head:
             line, host, length, early_length, late_host = found.groups()
             known = line + b"\r\nHost: " + (host or late_host)

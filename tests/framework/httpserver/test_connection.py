@@ -5,7 +5,6 @@ import tracemalloc
 
 import pytest
 
-from framework.errors import ProtocolError
 from framework.httpserver import Connection, HTTPServer
 from tests.support.memory import MemoryTransport
 from tests.support.rawhttp import hello
@@ -113,35 +112,6 @@ def test_hold_starts_nothing_and_resume_goes_on(loop):
     assert transport.sent.startswith(b"HTTP/1.1 200")
 
 
-def test_application_that_raises_is_answered_500(loop, caplog):
-    def application(request):
-        raise ValueError("oops")
-
-    connection, transport = connect(loop, application)
-    connection.data_received(GET)
-    assert transport.sent.startswith(b"HTTP/1.1 500 ") and b"oops" not in transport.sent
-    assert caplog.records[0].levelname == "ERROR"
-
-
-def test_application_that_raises_after_writing_is_cut(loop, caplog):
-    def application(request):
-        request.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
-        raise ValueError("oops")
-
-    connection, transport = connect(loop, application)
-    connection.data_received(GET)
-    assert b"500" not in transport.sent and transport.is_closed
-
-
-def test_application_that_finds_the_request_malformed(loop):
-    def application(request):
-        raise ProtocolError("form: no", 415)
-
-    connection, transport = connect(loop, application)
-    connection.data_received(GET)
-    assert transport.sent.startswith(b"HTTP/1.1 415 ")
-
-
 def test_close_callback_is_called_once_and_only_before_finish(loop):
     calls = []
 
@@ -196,25 +166,6 @@ def test_hold_starts_no_request_whose_body_was_under_way(loop):
     assert transport.sent == b""
     connection._server.resume()
     assert transport.sent.startswith(b"HTTP/1.1 200")
-
-
-def test_cancelled_application_is_no_error(loop, caplog):
-    tasks = []
-
-    async def application(request):
-        tasks.append(asyncio.current_task())
-        await asyncio.Event().wait()
-
-    async def main():
-        connection, transport = connect(loop, application)
-        connection.data_received(GET)
-        tasks[0].cancel()
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        assert transport.is_closed
-
-    loop.run_until_complete(main())
-    assert not caplog.records
 
 
 def test_detach_hands_over_the_socket_and_what_was_read_ahead(loop):

@@ -99,8 +99,9 @@ def test_a_body_in_two_reads_is_no_lone_request(loop):
 def test_conditions_are_not_plain(loop):
     plain = b"GET /c " + HEAD + b"\r\n"
     conditional = b"GET /c " + HEAD + b'if-none-match: "x"\r\n\r\n'
-    assert [request.has_conditions for request in asked(loop, plain, times=3)][1:] == [False, False]
-    assert all(request.has_conditions for request in asked(loop, conditional))
+    assert [request.is_plain_get for request in asked(loop, plain, times=3)][1:] == [True, True]
+    assert not any(request.is_plain_get for request in asked(loop, conditional))
+    assert not any(request.is_plain_get for request in asked(loop, plain.replace(b"GET", b"HEAD"), times=3))
 
 
 @pytest.mark.parametrize("line, is_kept", [(b"", False), (b"Connection: Keep-Alive\r\n", True)])

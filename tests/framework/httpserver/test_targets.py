@@ -9,10 +9,10 @@ def resolve(head):
 
 def test_request_line_and_host_are_remembered():
     target = resolve(b"GET /t?q HTTP/1.1\r\nHost: h\r\nA: b\r\n\r\n")
-    assert target == ("GET", "/t?q", "/t", "q", "h", "HTTP/1.1")
+    assert target == ("GET", "/t?q", "/t", "q", "h", "HTTP/1.1", True)
     assert targets.known_targets[b"GET /t?q HTTP/1.1\r\nHost: h"] == target
     target = resolve(b"GET /t?q HTTP/1.0\r\nA: b\r\nHost: h\r\n\r\n")
-    assert target[-1] == "HTTP/1.0"
+    assert target[5:] == ("HTTP/1.0", False)
     assert targets.known_targets[b"GET /t?q HTTP/1.0", b"h"] == target
 
 
