@@ -30,6 +30,7 @@ Each module imports only what stands above it (tests/architecture holds that), s
     web         handlers, routes, applications
     websocket   websocket handlers and the client
     events      server-sent events, and waiters for long polls
+    auth        sign-in by others: OpenID Connect, OAuth, and the providers the seed names
     foreign     what WSGI and ASGI applications on our server have in common
     wsgi        WSGI applications in both directions
     asgi        ASGI applications in both directions

@@ -15,7 +15,7 @@ from tests.conformance.seed.launch import ENVIRONMENT, ROOT, fetch, program, run
 from tests.support.front import free_port, wait_for_port
 
 MAIN = [
-    *("web", "escape", "database", "template", "httpclient", "locale", "options"),
+    *("web", "escape", "database", "template", "httpclient", "auth", "locale", "options"),
     *("httpserver", "iostream", "ioloop", "s3server", "wsgi"),
 ]
 
