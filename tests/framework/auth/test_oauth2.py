@@ -114,9 +114,7 @@ async def sign_in_by_facebook(self):
         )
         self.write({"user": user})
     else:
-        self.authorize_redirect(
-            redirect_uri=here, client_id="key", extra_params={"scope": "read_stream,email"}
-        )
+        self.authorize_redirect(redirect_uri=here, client_id="key", extra_params={"scope": "read_stream,email"})
 
 
 GOOGLE = {"google_oauth": {"key": "key", "secret": "secret"}}
