@@ -1,9 +1,12 @@
-"""Signing in by nickname, signing out, and the choice of a language."""
+"""Signing in by nickname or at an OpenID Connect provider, signing out, and the choice of a language."""
 
 import re
+from typing import Any
 
 from app.pages import Page, User, needs_database
 from framework import locale
+from framework.auth import AuthError, OpenIDConnectMixin
+from framework.log import app_log
 from framework.web import HTTPError
 
 NAME_CHARS = (2, 40)
@@ -20,18 +23,56 @@ class LoginHandler(Page):
     """The page to sign in with, and what it sends."""
 
     def get(self) -> None:
-        self.render("login.html", problem=None, next=self.get_next_url())
+        self.show(None)
+
+    def show(self, problem: str | None) -> None:
+        """The page, with what is wrong about the last attempt."""
+        if problem is not None:
+            self.set_status(400)
+        provider = self.app.environment.openid_name
+        self.render("login.html", problem=problem, next=self.get_next_url(), provider=provider)
 
     @needs_database
     async def post(self) -> None:
         name = clean_name(self.get_argument("name", ""))
         if name is None:
-            problem = self.locale.translate("A nickname has 2 to 40 characters.")
-            self.set_status(400)
-            self.render("login.html", problem=problem, next=self.get_next_url())
+            self.show(self.locale.translate("A nickname has 2 to 40 characters."))
+            return
+        if await self.app.feed.is_claimed(name):
+            self.show(self.locale.translate("This nickname belongs to somebody who signs in at a provider."))
             return
         self.remember_user(User(await self.app.feed.sign_in(name), name))
         self.redirect(self.get_next_url(), status=303)
+
+
+class OpenIDHandler(OpenIDConnectMixin, Page):
+    """Sends the visitor to the provider, and takes them in when they come back."""
+
+    @needs_database
+    async def _take_in(self, user: dict[str, Any]) -> None:
+        name = clean_name(str(user.get("nickname") or user.get("name") or user.get("preferred_username") or ""))
+        user_id, name = await self.app.feed.sign_in_as(user["iss"], user["sub"], name or "?" * 2)
+        self.remember_user(User(user_id, name))
+        self.redirect(self.get_next_url(), status=303)
+
+    async def get(self) -> None:
+        if not self.app.environment.openid_connect:
+            raise HTTPError(404)
+        if not self.get_query_argument("state", ""):
+            await self._leave()
+            return
+        user = await self.get_authenticated_user()
+        if user is None:
+            self.redirect("/login", status=303)
+            return
+        await self._take_in(user)
+
+    async def _leave(self) -> None:
+        try:
+            await self.authorize_redirect()
+        except AuthError as error:
+            app_log.error("sign-in: %s", error)
+            raise HTTPError(502) from error
 
 
 class LogoutHandler(Page):

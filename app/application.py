@@ -40,6 +40,7 @@ class FeedApplication(Application):
             "default_handler_class": NotFoundHandler,
             "debug": environment.debug,
             "autoreload": False,
+            "openid_connect": environment.openid_connect,
         }
         super().__init__(ROUTES + (TEST_ROUTES if environment.has_test_routes else []), **settings)
         self.pool = Pool(

@@ -12,6 +12,7 @@ from typing import Any
 from framework.database import IntegrityError, Pool, Row, Transaction
 
 PAGE_SIZE = 30
+MOST_NAMESAKES = 200
 MAX_EVENTS = 200  # read at a time
 MAX_TEXT_CHARS = 4000
 
@@ -52,6 +53,34 @@ class Feed:
             row = await self.pool.get("SELECT id FROM users WHERE name = %s", name)
             assert row is not None  # users are never deleted
             return int(row.id)
+
+    async def is_claimed(self, name: str) -> bool:
+        """Whether the user of that name signs in at a provider, so that knowing the name is not enough."""
+        query = "SELECT 1 AS found FROM users u JOIN identities i ON i.user_id = u.id WHERE u.name = %s LIMIT 1"
+        return await self.pool.get(query, name) is not None
+
+    async def sign_in_as(self, issuer: str, subject: str, name: str) -> tuple[int, str]:
+        """Id and name of the user whom a provider vouches for; a new one gets the name, or one like it that is free."""
+        query = "SELECT u.id, u.name FROM identities i JOIN users u ON u.id = i.user_id"
+        known = f"{query} WHERE i.issuer = %s AND i.subject = %s"
+        for number in range(1, MOST_NAMESAKES):
+            user = await self.pool.get(known, issuer, subject)
+            if user is not None:
+                return int(user.id), str(user.name)
+            free = name if number == 1 else f"{name[:36]} {number}"
+            try:
+                async with self.pool.transaction() as transaction:
+                    user_id = await transaction.execute(
+                        "INSERT INTO users (name, created) VALUES (%s, %s)", free, _now()
+                    )
+                    await transaction.execute(
+                        "INSERT INTO identities (issuer, subject, user_id, created) VALUES (%s, %s, %s, %s)",
+                        *(issuer, subject, user_id, _now()),
+                    )
+                return user_id, free
+            except IntegrityError:  # the name is taken, or this very user was faster in another tab
+                continue
+        raise RuntimeError(f"there are {MOST_NAMESAKES} users named {name!r}")
 
     async def is_user(self, user_id: int, name: str) -> bool:
         """Whether that user has that name."""

@@ -11,6 +11,7 @@ ROUTES: list[Any] = [
     url(r"/about", entries.AboutHandler),
     url(r"/feed\.atom", entries.AtomHandler),
     url(r"/login", accounts.LoginHandler),
+    url(r"/login/openid", accounts.OpenIDHandler),
     url(r"/logout", accounts.LogoutHandler),
     url(r"/locale", accounts.LocaleHandler),
     url(r"/entries", entries.EntriesHandler),

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from framework.database.migrate import migrate
 from tests.support.mysql import Server
 
 MIGRATIONS = Path(__file__).parents[2] / "app" / "migrations"
-TABLES = "schema_migrations, events, sequences, likes, comments, entries, users"
+TABLES = "schema_migrations, identities, events, sequences, likes, comments, entries, users"
 Scenario = Callable[[FeedApplication], Awaitable[None]]
 
 
@@ -48,9 +49,10 @@ def run(database: Address) -> Iterator[Callable[[Scenario], None]]:
 
 
 @asynccontextmanager
-async def serving(address: Address, bus: str = "") -> AsyncIterator[FeedApplication]:
+async def serving(address: Address, bus: str = "", **settings: Any) -> AsyncIterator[FeedApplication]:
     """An application that has warmed up, and shuts down afterwards."""
-    application = FeedApplication(Settings(address, ("a secret of the tests, long enough",), bus, has_test_routes=True))
+    secrets = ("a secret of the tests, long enough",)
+    application = FeedApplication(Settings(address, secrets, bus, has_test_routes=True, **settings))
     await application.warm_up()
     yield application
     await application.shut_down()

@@ -1,14 +1,18 @@
 """Signing in and out, and choosing a language."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from app.accounts import clean_name
 from app.application import FeedApplication
+from framework.database import Address
 from framework.testing import Client
-from tests.app.conftest import Scenario
+from tests.app.conftest import Scenario, serving
 from tests.app.test_entries import signed_in
+from tests.support.front import free_port
+from tests.support.providers import Browser, certified_provider
 
 Run = Callable[[Scenario], None]
 
@@ -92,3 +96,84 @@ def test_language_is_remembered(run: Run) -> None:
         assert (await client.fetch_async("/locale", "POST", body={**fields, "locale": "xx"})).status == 400
 
     run(scenario)
+
+
+def with_provider(database: Address, scenario: Callable[[FeedApplication, str, Browser], Awaitable[None]]) -> None:
+    """Runs a scenario with an application whose visitors may sign in at a certified provider."""
+
+    async def whole() -> None:
+        port = free_port()
+        with certified_provider(f"http://127.0.0.1:{port}/login/openid") as issuer:
+            provider = {"issuer": issuer, "client_id": "squall", "client_secret": "a secret with +/%: in it"}
+            async with serving(database, openid_connect=provider, openid_name="the club") as application:
+                server = application.listen(port, "127.0.0.1")
+                browser = Browser()
+                await scenario(application, f"http://127.0.0.1:{port}", browser)
+                browser.close()
+                server.stop()
+                await server.close_all_connections()
+
+    asyncio.run(whole())
+
+
+async def come_in(browser: Browser, site: str) -> str:
+    """The home page, after signing in at the provider."""
+    back = await browser.sign_in(f"{site}/login/openid", until=f"{site}/login/openid?", user="ann")
+    url, page = await browser.open(back)
+    assert url == f"{site}/"
+    return str(page.body.decode())
+
+
+def test_visitor_of_a_provider_is_the_same_user_each_time(database: Address) -> None:
+    async def scenario(application: FeedApplication, site: str, browser: Browser) -> None:
+        _, page = await browser.open(f"{site}/login")
+        assert "Sign in with the club" in page.body.decode()
+        assert "The ann" in await come_in(browser, site)
+        assert "The ann" in await come_in(Browser(), site)
+        assert await application.pool.get("SELECT COUNT(*) AS n FROM users") == {"n": 1}
+
+    with_provider(database, scenario)
+
+
+def test_name_of_a_provider_s_user_is_no_key_to_the_account(database: Address) -> None:
+    async def scenario(application: FeedApplication, site: str, browser: Browser) -> None:
+        await come_in(browser, site)
+        stranger = Client(application)
+        await stranger.fetch_async("/login")
+        answer = await stranger.fetch_async(
+            "/login", "POST", body={"name": "The ann", "_xsrf": stranger.cookies["_xsrf"]}
+        )
+        assert answer.status == 400
+        assert "user" not in stranger.cookies
+
+    with_provider(database, scenario)
+
+
+def test_name_that_is_taken_gets_a_number(run: Run) -> None:
+    async def scenario(application: FeedApplication) -> None:
+        feed = application.feed
+        await feed.sign_in("Ann")
+        one = await feed.sign_in_as("https://a.example", "1", "Ann")
+        two = await feed.sign_in_as("https://b.example", "1", "Ann")
+        assert (one[1], two[1]) == ("Ann 2", "Ann 3")
+        assert await feed.sign_in_as("https://a.example", "1", "Renamed") == one
+
+    run(scenario)
+
+
+def test_without_a_provider_there_is_no_button_and_no_page(run: Run) -> None:
+    async def scenario(application: FeedApplication) -> None:
+        client = Client(application)
+        assert "/login/openid" not in (await client.fetch_async("/login")).text
+        assert (await client.fetch_async("/login/openid")).status == 404
+
+    run(scenario)
+
+
+def test_provider_that_is_away_is_said(database: Address) -> None:
+    async def scenario() -> None:
+        provider = {"issuer": f"http://127.0.0.1:{free_port()}", "client_id": "squall"}
+        async with serving(database, openid_connect=provider, openid_name="x") as application:
+            assert (await Client(application).fetch_async("/login/openid")).status == 502
+
+    asyncio.run(scenario())

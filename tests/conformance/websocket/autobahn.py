@@ -2,8 +2,8 @@
 
     python -m tests.conformance.websocket.autobahn --wstest PATH [--cases 1.* 2.*] [--side server] [--minutes 60]
 
-`wstest` is in PyPI's autobahntestsuite, which needs Python 2.7: it is no part of `make test` for that reason. Every case must
-be OK, NON-STRICT or INFORMATIONAL. Sections 12 and 13, about compression, take most of an hour on two cores.
+`wstest` is in PyPI's autobahntestsuite, which needs Python 2.7: it is no part of `make test` for that. Every case
+must be OK, NON-STRICT or INFORMATIONAL. Sections 12 and 13, about compression, take most of an hour on two cores.
 """
 
 import argparse
