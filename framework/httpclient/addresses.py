@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 # RFC 6052: IPv4 inside IPv6, for networks that have nothing else.
-_NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+_NAT64 = IPv6Network("64:ff9b::/96")
+# RFC 4291 §2.5.5.1: `::127.0.0.1`, deprecated, but some stacks still route it.
+_COMPATIBLE = IPv6Network("::/96")
 
 
 class AddressPolicy:
@@ -25,18 +27,26 @@ class AddressPolicy:
     def allows(self, address: str) -> bool:
         """Whether a connection to this address, which may carry an IPv6 zone, is allowed."""
         try:
-            ip = _unwrap(ip_address(address.partition("%")[0]))
+            outer = ip_address(address.partition("%")[0])
         except ValueError:
             return False
-        if any(ip in network for network in self._deny):
+        forms = (outer, _unwrap(outer))
+        if any(ip in network for network in self._deny for ip in forms):
             return False
-        return any(ip in network for network in self._allow) or (ip.is_global and not ip.is_multicast)
+        if any(ip in network for network in self._allow for ip in forms):
+            return True
+        return all(ip.is_global and not ip.is_multicast for ip in forms if ip != outer or not _is_carrier(ip))
+
+
+def _is_carrier(ip: IPv4Address | IPv6Address) -> bool:
+    """Whether the address only carries an IPv4 address, which is then the one to judge."""
+    return isinstance(ip, IPv6Address) and (ip.ipv4_mapped is not None or ip in _NAT64)
 
 
 def _unwrap(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     """The IPv4 address that an IPv6 address stands for, if it does."""
     if isinstance(ip, IPv6Address):
-        if any(ip in network for network in _NAT64):
+        if ip in _NAT64 or (ip in _COMPATIBLE and int(ip) > 1):
             return IPv4Address(int(ip) & 0xFFFFFFFF)
         return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else ip)
     return ip

@@ -10,10 +10,10 @@ from urllib.parse import unquote
 
 from framework.httpclient.addresses import AddressPolicy
 from framework.httpclient.errors import HTTPError, HTTPTimeoutError, RedirectError
-from framework.httpclient.multi import Multi
+from framework.httpclient.multi import Multi, share_cookies
 from framework.httpclient.redirects import REDIRECTS, follow_redirect
-from framework.httpclient.request import DEFAULTS, HTTPRequest, HTTPResponse, normalize_url
-from framework.httpclient.transfer import Transfer
+from framework.httpclient.request import DEFAULTS, HTTPRequest, HTTPResponse, is_unsafe, normalize_url
+from framework.httpclient.transfer import Means, Transfer
 from framework.ioloop import IOLoop
 from framework.log import app_log
 
@@ -25,7 +25,8 @@ class AsyncHTTPClient:
 
     `max_clients` requests are under way at a time, others wait in a queue. (The seed's 10 made requests time out in the
     queue, which users reported for years as time-outs of servers.) `defaults` are values for fields of requests that
-    leave them at None. `addresses` says where connections may go; None: everywhere.
+    leave them at None. `addresses` says where connections may go; None: everywhere. With `cookies`, those that servers
+    set are kept as a browser would, and shared by all requests of this client: one client for each user, then.
     """
 
     MAX_CLIENTS: ClassVar[int] = 100
@@ -48,6 +49,7 @@ class AsyncHTTPClient:
         max_clients: int | None = None,
         defaults: dict[str, Any] | None = None,
         addresses: AddressPolicy | None = None,
+        cookies: bool = False,
         force_instance: bool = False,
         max_simultaneous_connections: int | None = None,
     ) -> None:
@@ -61,7 +63,8 @@ class AsyncHTTPClient:
         self.is_closed = False
         self._queue: OrderedDict[Fetch, None] = OrderedDict()  # a queue that one can leave in the middle
         self._running: set[Fetch] = set()
-        self._multi = Multi(self.loop, max_simultaneous_connections or self.max_clients)
+        multi = Multi(self.loop, max_simultaneous_connections or self.max_clients)
+        self.means = Means(multi, self.addresses, share_cookies() if cookies else None)
 
     @classmethod
     def configure(cls, impl: Any = None, **options: Any) -> None:
@@ -116,6 +119,8 @@ class AsyncHTTPClient:
         complete.url, username, password = normalize_url(request.url)
         if username is not None and complete.auth_username is None:
             complete.auth_username, complete.auth_password = unquote(username), unquote(password or "")
+            if is_unsafe(complete.auth_username) or is_unsafe(complete.auth_password):
+                raise ValueError("URL: expected no control characters in user name and password")
         return complete
 
     def _start_next(self) -> None:
@@ -135,11 +140,6 @@ class AsyncHTTPClient:
         self._queue.pop(fetch, None)
 
     @property
-    def multi(self) -> Multi:
-        """What runs the transfers."""
-        return self._multi
-
-    @property
     def waiting(self) -> int:
         """How many requests wait in the queue."""
         return len(self._queue)
@@ -152,7 +152,7 @@ class AsyncHTTPClient:
         for fetch in [*self._running, *self._queue]:
             fetch.fail(HTTPError(599, "the client was closed"))
         self._queue.clear()
-        self._multi.close()
+        self.means.multi.close()
         if getattr(self.loop, "_framework_http_client", None) is self:
             delattr(self.loop, "_framework_http_client")
 
@@ -211,10 +211,10 @@ class Fetch:
         left_s = 0.0
         if request.request_timeout:
             left_s = max(0.001, request.request_timeout - elapsed_s)
-        transfer = self._transfer = Transfer(request, request.url, client.multi, client.addresses)
+        transfer = self._transfer = Transfer(request, client.means, self._interrupt)
         try:
             transfer.set_up(left_s)
-            client.multi.add(transfer.curl, self._end)
+            client.means.multi.add(transfer.curl, self._end)
         except Exception as error:
             self.fail(error)
 
@@ -226,6 +226,12 @@ class Fetch:
         if transfer.taking is not None:
             transfer.taking.add_done_callback(lambda _: self._end(errno, message))
             return
+        try:
+            self._conclude(transfer, errno, message)
+        except Exception as error:  # nobody else would end the fetch
+            self.fail(error)
+
+    def _conclude(self, transfer: Transfer, errno: int, message: str) -> None:
         error = transfer.find_error(errno, message, self._elapsed_s())
         location = transfer.headers.get("Location")
         if error is None and self._request.follow_redirects and transfer.code in REDIRECTS and location is not None:
@@ -242,6 +248,13 @@ class Fetch:
                 self.start()
                 return
         self._answer(transfer, error)
+
+    def _interrupt(self) -> None:
+        """The transfer has failed and libcurl need not know why."""
+        transfer = self._transfer
+        if transfer is not None and not self._client.is_closed:
+            self._client.means.multi.remove(transfer.curl)
+            self._answer(transfer, transfer.failure)
 
     def _answer(self, transfer: Transfer, error: BaseException | None) -> None:
         if error is not None and not isinstance(error, HTTPError):
@@ -298,7 +311,7 @@ class Fetch:
         transfer, self._transfer = self._transfer, None
         if transfer is not None:
             if not self._client.is_closed:
-                self._client.multi.remove(transfer.curl)
+                self._client.means.multi.remove(transfer.curl)
             transfer.close()
         if not self._client.is_closed:
             self._client.leave_queue(self)

@@ -26,21 +26,36 @@ class Multi:
     def add(self, curl: Any, done: Done) -> None:
         """Begin the transfer; `done(errno, message)` is called at its end, errno 0 for a good one."""
         self._transfers[curl] = done
-        self._multi.add_handle(curl)
+        if self._is_acting:
+            # A streaming or header callback started another fetch: libcurl takes no calls from within its own.
+            self._loop.call_soon(self._add, curl)
+        else:
+            self._multi.add_handle(curl)
+
+    def _add(self, curl: Any) -> None:
+        if curl in self._transfers:
+            self._multi.add_handle(curl)
 
     def remove(self, curl: Any) -> None:
-        """End a transfer early, without a word."""
+        """End a transfer early, without a word; not to be called from within libcurl."""
         if self._transfers.pop(curl, None) is not None:
             self._multi.remove_handle(curl)
 
     def resume(self, curl: Any) -> None:
-        """Go on with a transfer that paused itself."""
+        """Go on with a transfer that paused itself; not to be called from within libcurl."""
         if curl in self._transfers:
-            curl.pause(pycurl.PAUSE_CONT)
+            self._is_acting = True
+            try:
+                curl.pause(pycurl.PAUSE_CONT)
+            finally:
+                self._is_acting = False
             self._act(pycurl.SOCKET_TIMEOUT, 0)
 
     def close(self) -> None:
         """End all transfers and close all connections."""
+        if self._is_acting:
+            self._loop.call_soon(self.close)
+            return
         for curl in list(self._transfers):
             self.remove(curl)
         self._multi.close()
@@ -87,7 +102,11 @@ class Multi:
         self._act(pycurl.SOCKET_TIMEOUT, 0)
 
     def _act(self, fd: int, mask: int) -> None:
-        _, running = self._multi.socket_action(fd, mask)
+        self._is_acting = True
+        try:
+            _, running = self._multi.socket_action(fd, mask)
+        finally:
+            self._is_acting = False
         if running < len(self._transfers):
             self._collect()
 
@@ -104,3 +123,10 @@ class Multi:
                     done(errno, message)
             if not hasattr(self, "_multi"):
                 return  # one of them closed the client
+
+
+def share_cookies() -> Any:
+    """What curl handles share their cookies by."""
+    share = pycurl.CurlShare()
+    share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_COOKIE)
+    return share

@@ -18,6 +18,11 @@ from framework.httputil import HTTPHeaders, format_timestamp, responses
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
 _BODY_METHODS = frozenset(("POST", "PUT", "PATCH"))
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_PLAIN_TEXT = (
+    "user_agent", "network_interface", "proxy_host", "proxy_username", "proxy_password", "auth_username",
+    "auth_password", "auth_mode", "proxy_auth_mode", "ca_certs", "client_cert", "client_key",
+)  # fmt: skip
+_DIGITS = re.compile(r"[0-9]{1,18}", re.ASCII)
 is_unsafe = re.compile(r"[\x00-\x1f\x7f]").search
 
 StreamingCallback = Callable[[bytes], Awaitable[None] | None]
@@ -39,7 +44,8 @@ DEFAULTS: dict[str, Any] = {
 
 @dataclass
 class HTTPRequest:
-    """A request. Times are seconds, 0 means no limit; `connect_timeout` covers the name, the connection and TLS.
+    """A request. Times are seconds, 0 means no limit; `connect_timeout` covers the name, the connection and TLS,
+    `idle_timeout` (none by default) the silence of a connected peer, `request_timeout` everything.
 
     Fields left at None take the client's defaults. `use_gzip` and `max_body_size` are older names of
     `decompress_response` and `max_body_bytes`. `max_body_bytes` counts decompressed bytes; with a streaming_callback it
@@ -84,6 +90,7 @@ class HTTPRequest:
     proxy_auth_mode: str | None = None
     max_body_bytes: int | None = None
     max_body_size: int | None = None
+    idle_timeout: float | None = None
 
     def __post_init__(self) -> None:
         self.start_time = time.time()
@@ -101,7 +108,7 @@ class HTTPRequest:
             raise ValueError(f"request: {error}") from error
         if not _TOKEN.fullmatch(self.method):
             raise ValueError(f"method: expected a token, got {self.method!r}")
-        for name in ("user_agent", "network_interface", "proxy_host", "proxy_username", "proxy_password"):
+        for name in _PLAIN_TEXT:
             value = getattr(self, name)
             if value is not None and is_unsafe(value):
                 raise ValueError(f"{name}: expected no control characters")
@@ -118,6 +125,9 @@ class HTTPRequest:
         """
         if self.body is not None and self.body_producer is not None:
             raise ValueError("expected body or body_producer, got both")
+        length = (self.headers or {}).get("Content-Length")
+        if length is not None and (not _DIGITS.fullmatch(length) or self._contradicts(int(length))):
+            raise ValueError(f"Content-Length: {length!r} is not the length of the body")
         if self.allow_nonstandard_methods:
             return
         if self.method not in METHODS:
@@ -126,6 +136,10 @@ class HTTPRequest:
         if has_body != (self.method in _BODY_METHODS) and self.method not in ("DELETE", "OPTIONS"):
             expected = "no body" if has_body else "a body (may be empty)"
             raise ValueError(f"{self.method}: expected {expected}; allow_nonstandard_methods sends it all the same")
+
+    def _contradicts(self, length: int) -> bool:
+        """Whether the body is known not to have this length: what follows it would be taken for another request."""
+        return self.body_producer is None and length != len(self.body or b"")
 
 
 @lru_cache(maxsize=1024)

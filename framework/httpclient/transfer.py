@@ -9,26 +9,24 @@ import asyncio
 import os
 import re
 import socket
-import ssl
-from collections.abc import Awaitable
-from functools import lru_cache
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
 
 import pycurl
 
-from framework import version
 from framework.httpclient.addresses import AddressPolicy
 from framework.httpclient.errors import AddressRefusedError, BodyTooLargeError, CurlError, HTTPError, HTTPTimeoutError
+from framework.httpclient.handle import configure
 from framework.httpclient.multi import Multi
 from framework.httpclient.redirects import REDIRECTS
 from framework.httpclient.request import HTTPRequest
 from framework.httputil import HTTPHeaders
 
-USER_AGENT = f"Squall/{version.rpartition('.')[0]}"
 MAX_HEAD_BYTES = 256 * 1024
-_DNS_CACHE_S = 60
+MAX_REDIRECT_BODY_BYTES = 1024 * 1024  # nobody sees the body of a redirect that is followed
 _TIMES = {
     "namelookup": pycurl.NAMELOOKUP_TIME,
     "connect": pycurl.CONNECT_TIME,
@@ -37,16 +35,30 @@ _TIMES = {
     "starttransfer": pycurl.STARTTRANSFER_TIME,
     "total": pycurl.TOTAL_TIME,
 }
+_STATUS_LINE = re.compile(rb"(HTTP/[0-9.]+) ([0-9]{3})(?: ([^\r\n]*))?")
 _PLAIN_FIELDS = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+")
 _TIMEOUT_ERRORS = (pycurl.E_OPERATION_TIMEDOUT,)
 
 
-class Transfer:
-    """A curl handle at work for one request. `curl` is to be given to the multi handle, `close` called at the end."""
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What all transfers of a client have in common: who runs them, where they may go, and a share for cookies."""
 
-    def __init__(self, request: HTTPRequest, url: str, multi: Multi, policy: AddressPolicy | None) -> None:
+    multi: Multi
+    policy: AddressPolicy | None = None
+    cookies: Any = None
+
+
+class Transfer:
+    """A curl handle at work for one request. `curl` is to be given to the multi handle, `close` called at the end.
+
+    `interrupt` is called, never from within libcurl, if the transfer fails by what the application's own code did or
+    by the time between two bytes: libcurl would notice at the next byte, or never.
+    """
+
+    def __init__(self, request: HTTPRequest, means: Means, interrupt: Callable[[], object]) -> None:
         self.request = request
-        self.url = url
+        self.url = request.url
         self.code = 0
         self.reason = ""
         self.http_version = ""
@@ -54,136 +66,48 @@ class Transfer:
         self.buffer = BytesIO()
         self.received = 0
         self.failure: BaseException | None = None
-        self._multi = multi
-        self._policy = policy
+        self._multi = means.multi
+        self._policy = means.policy
+        self._interrupt = interrupt
         self._head_bytes = 0
-        self._is_head_open = True  # for a status line
+        self._is_in_head = False
         self._head: list[bytes] = []
-        self._is_paused = False
+        self._held: list[bytes] | None = None
+        self._is_down_paused = self._is_up_paused = False
         self._taking: asyncio.Future[Any] | None = None
-        self._outgoing: bytes | None = None
+        self._outgoing: memoryview | None = None
         self._is_sent_up = False
         self._room: asyncio.Future[None] | None = None
         self._producing: asyncio.Task[None] | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._touched_s = 0.0
+        self._sent = self._written = 0
         self.curl = pycurl.Curl()
-
-    # ---- setting up
+        if means.cookies is not None:
+            self.curl.setopt(pycurl.SHARE, means.cookies)
+            self.curl.setopt(pycurl.COOKIEFILE, "")  # starts libcurl's cookie engine, which knows the public suffixes
 
     def set_up(self, deadline_s: float) -> None:
-        """Say everything about the request to the handle; `deadline_s` is what is left of the request's time, or 0.
+        """Say everything to the handle; `deadline_s` is what is left of the request's time, or 0.
 
         Raises:
             ValueError: a value that libcurl does not take.
         """
         request, curl = self.request, self.curl
-        curl.setopt(pycurl.URL, self.url)
-        curl.setopt(pycurl.NOSIGNAL, 1)
-        curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
-        curl.setopt(pycurl.CONNECTTIMEOUT_MS, _milliseconds(request.connect_timeout))
-        curl.setopt(pycurl.TIMEOUT_MS, _milliseconds(deadline_s))
-        curl.setopt(pycurl.DNS_CACHE_TIMEOUT, _DNS_CACHE_S)
+        if self._policy is not None:
+            if request.proxy_host:
+                raise ValueError("proxy_host: behind a proxy the address policy would see the proxy's address only")
+            curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
+        configure(curl, request, self.url, deadline_s)
         curl.setopt(pycurl.HEADERFUNCTION, self._take_header)
         curl.setopt(pycurl.WRITEFUNCTION, self._take_body)
-        if request.decompress_response:
-            curl.setopt(pycurl.ACCEPT_ENCODING, "gzip, deflate")
-        if request.network_interface:
-            curl.setopt(pycurl.INTERFACE, request.network_interface)
-        if request.allow_ipv6 is False:
-            curl.setopt(pycurl.IPRESOLVE, pycurl.IPRESOLVE_V4)
-        if self._policy is not None:
-            curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
-        self._set_method()
-        self._set_headers()
-        self._set_credentials()
-        self._set_proxy()
-        if self.url.startswith("https:"):
-            self._set_tls()
+        if request.body_producer is not None:
+            curl.setopt(pycurl.READFUNCTION, self._give_body)
+            self._producing = asyncio.get_running_loop().create_task(self._produce())
         if request.prepare_curl_callback is not None:
             request.prepare_curl_callback(curl)
-
-    def _set_method(self) -> None:
-        request, curl = self.request, self.curl
-        if request.body_producer is not None:
-            curl.setopt(pycurl.UPLOAD, 1)
-            curl.setopt(pycurl.READFUNCTION, self._give_body)
-            length = (request.headers or {}).get("Content-Length")
-            if length is not None:
-                curl.setopt(pycurl.INFILESIZE_LARGE, int(length))
-            self._producing = asyncio.get_running_loop().create_task(self._produce())
-        elif request.body is not None:
-            curl.setopt(pycurl.POST, 1)
-            curl.setopt(pycurl.POSTFIELDS, request.body)
-        elif request.method == "HEAD":
-            curl.setopt(pycurl.NOBODY, 1)
-        if request.method not in ("GET", "HEAD") or request.body is not None:
-            curl.setopt(pycurl.CUSTOMREQUEST, request.method)
-
-    def _set_headers(self) -> None:
-        request = self.request
-        has_body = request.body is not None or request.body_producer is not None
-        if not (request.headers or has_body or request.user_agent or request.expect_100_continue):
-            self.curl.setopt(pycurl.USERAGENT, USER_AGENT)
-            return
-        headers = HTTPHeaders(request.headers or {})
-        if request.user_agent or "User-Agent" not in headers:
-            headers["User-Agent"] = request.user_agent or USER_AGENT
-        # libcurl takes "Name;" for an empty value; "Name:" alone takes one of its own headers away.
-        lines = [f"{name}: {value}" if value else f"{name};" for name, value in headers.get_all()]
-        if request.body is not None and "Content-Type" not in headers and request.method != "POST":
-            lines.append("Content-Type:")
-        if request.expect_100_continue:
-            lines.append("Expect: 100-continue")
-        elif has_body:
-            lines.append("Expect:")
-        self.curl.setopt(pycurl.HTTPHEADER, [line.encode("utf-8", "surrogateescape") for line in lines])
-
-    def _set_credentials(self) -> None:
-        request, curl = self.request, self.curl
-        if request.auth_username is None:
-            return
-        modes = {"basic": pycurl.HTTPAUTH_BASIC, "digest": pycurl.HTTPAUTH_DIGEST}
-        mode = request.auth_mode or "basic"
-        if mode not in modes:
-            raise ValueError(f"auth_mode: expected basic or digest, got {mode!r}")
-        curl.setopt(pycurl.HTTPAUTH, modes[mode])
-        curl.setopt(pycurl.USERNAME, request.auth_username.encode())
-        curl.setopt(pycurl.PASSWORD, (request.auth_password or "").encode())
-
-    def _set_proxy(self) -> None:
-        request, curl = self.request, self.curl
-        if not request.proxy_host:
-            curl.setopt(pycurl.PROXY, "")  # what the environment says of proxies is not for servers
-            return
-        if self._policy is not None:
-            raise ValueError("proxy_host: behind a proxy the address policy would see the proxy's address only")
-        if not request.proxy_port:
-            raise ValueError("proxy_port: expected the number of the proxy's port, got none")
-        curl.setopt(pycurl.PROXY, request.proxy_host)
-        curl.setopt(pycurl.PROXYPORT, request.proxy_port)
-        if request.proxy_username is not None:
-            modes = {"basic": pycurl.HTTPAUTH_BASIC, "digest": pycurl.HTTPAUTH_DIGEST}
-            curl.setopt(pycurl.PROXYAUTH, modes[request.proxy_auth_mode or "basic"])
-            curl.setopt(pycurl.PROXYUSERNAME, request.proxy_username.encode())
-            curl.setopt(pycurl.PROXYPASSWORD, (request.proxy_password or "").encode())
-
-    def _set_tls(self) -> None:
-        request, curl = self.request, self.curl
-        given = request.ssl_options or {}
-        is_checked = request.validate_cert and given.get("validate_cert", True)
-        curl.setopt(pycurl.SSL_VERIFYPEER, 1 if is_checked else 0)
-        curl.setopt(pycurl.SSL_VERIFYHOST, 2 if is_checked else 0)
-        curl.setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2)
-        authorities = request.ca_certs or given.get("ca_certs") or _system_authorities()
-        if authorities:
-            curl.setopt(pycurl.CAINFO, authorities)
-        certificate = request.client_cert or given.get("certfile")
-        key = request.client_key or given.get("keyfile")
-        if certificate:
-            curl.setopt(pycurl.SSLCERT, certificate)
-        if key:
-            curl.setopt(pycurl.SSLKEY, key)
-        if _has_http2():
-            curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
+        if request.idle_timeout:
+            self._watch_idle()
 
     # ---- called by libcurl; what they raise would be printed and lost
 
@@ -198,26 +122,28 @@ class Transfer:
         return _Descriptor(socket.socket(family, kind, protocol).detach())
 
     def _take_header(self, data: bytes) -> int | None:
+        self._touch()
         self._head_bytes += len(data)
         if self._head_bytes > MAX_HEAD_BYTES:
             self.failure = HTTPError(599, f"head: expected at most {MAX_HEAD_BYTES} bytes")
             return -1
         try:
-            if data.startswith(b"HTTP/") and self._is_head_open:
-                # Of several heads (1xx, a proxy's answer to CONNECT) the last one counts.
-                self.http_version, _, rest = data.decode("latin-1").rstrip("\r\n").partition(" ")
-                code, _, self.reason = rest.partition(" ")
+            if self._is_in_head:
+                if data in (b"\r\n", b"\n"):
+                    self._is_in_head = False
+                    self.headers = _parse_fields(b"".join(self._head))
+                    self._tell_head(self._head)
+                    self._head = []
+                else:
+                    self._head.append(data)
+            elif status := _STATUS_LINE.match(data):
+                # Of several heads (1xx, before authentication) the last one counts.
+                self.http_version, code, self.reason = (text.decode("latin-1") for text in status.groups(b""))
                 self.code = int(code)
-                self._head = []
                 self._head_bytes = len(data)
-                self._is_head_open = False
-            elif data in (b"\r\n", b"\n"):
-                self.headers = _parse_fields(b"".join(self._head))
-                self._tell_head(self._head)
-                self._head = []
-                self._is_head_open = True
-            else:
-                self._head.append(data)
+                self._is_in_head = True
+                self._held = None
+            # Anything else is a trailer: RFC 9110 §6.5.1 lets us drop what must not be mixed with the headers.
         except Exception as error:
             self.failure = HTTPError(599, f"head of the answer: {error}")
             self.failure.__cause__ = error
@@ -227,11 +153,16 @@ class Transfer:
     def _tell_head(self, lines: list[bytes]) -> None:
         """Give the final answer's head to who wants it line by line."""
         callback = self.request.header_callback
-        if callback is not None and self.code >= 200 and not self._will_redirect():
-            callback(f"{self.http_version} {self.code} {self.reason}\r\n")
-            for line in lines:
-                callback(line.decode("latin-1"))
-            callback("\r\n")
+        if callback is None or self.code < 200 or self._will_redirect():
+            return
+        if self.code == 401 and self.request.auth_mode == "digest" and self._held is None:
+            self._held = lines  # perhaps only the question that a digest answers: told if nothing comes behind it
+            return
+        self._held = None
+        callback(f"{self.http_version} {self.code} {self.reason}\r\n")
+        for line in lines:
+            callback(line.decode("latin-1"))
+        callback("\r\n")
 
     def _will_redirect(self) -> bool:
         return bool(self.request.follow_redirects) and self.code in REDIRECTS and "Location" in self.headers
@@ -241,17 +172,23 @@ class Transfer:
         if self.failure is not None:
             return -1
         if self._taking is not None and not self._taking.done():
-            self._is_paused = True
+            self._is_down_paused = True
             return int(pycurl.WRITEFUNC_PAUSE)  # libcurl brings these bytes again
+        self._touch()
         self.received += len(data)
         limit = request.max_body_bytes
+        will_redirect = self._will_redirect()
+        if will_redirect:
+            limit = min(MAX_REDIRECT_BODY_BYTES, MAX_REDIRECT_BODY_BYTES if limit is None else limit)
         if limit is not None and self.received > limit:
             self.failure = BodyTooLargeError(limit)
             return -1
-        if request.streaming_callback is None or self._will_redirect():
+        if request.streaming_callback is None or will_redirect:
             self.buffer.write(data)
             return None
         try:
+            if self._held is not None:
+                self._tell_head(self._held)
             waiting = request.streaming_callback(data)
         except Exception as error:
             self.failure = error
@@ -262,14 +199,19 @@ class Transfer:
         return None
 
     def _is_taken(self, taking: "asyncio.Future[Any]") -> None:
+        self._touch()
         if not taking.cancelled() and (error := taking.exception()) is not None:
-            self.failure = error
+            self._fail(error)
         self._resume()
+
+    def _fail(self, error: BaseException) -> None:
+        self.failure = error
+        self._interrupt()
 
     def _resume(self) -> None:
         # libcurl takes it for an error to go on with what does not stand still.
-        if self._is_paused:
-            self._is_paused = False
+        if (self._is_down_paused or self._is_up_paused) and self.failure is None:
+            self._is_down_paused = self._is_up_paused = False
             self._multi.resume(self.curl)
 
     def _give_body(self, size: int) -> bytes | int:
@@ -277,12 +219,16 @@ class Transfer:
         if self.failure is not None:
             return int(pycurl.READFUNC_ABORT)
         if data is None:
-            self._is_paused = not self._is_sent_up
-            return int(pycurl.READFUNC_PAUSE) if self._is_paused else b""
-        self._outgoing = data[size:] or None
+            if self._is_sent_up:
+                return b""
+            self._is_up_paused = True
+            return int(pycurl.READFUNC_PAUSE)
+        self._touch()
+        self._sent += min(size, len(data))
+        self._outgoing = data[size:] if size < len(data) else None
         if self._outgoing is None and self._room is not None and not self._room.done():
             self._room.set_result(None)
-        return data[:size]
+        return bytes(data[:size])
 
     # ---- a body that is produced while it is sent
 
@@ -292,18 +238,51 @@ class Transfer:
             if producer is not None:
                 await producer(self._write)
         except Exception as error:
-            self.failure = error
+            self._fail(error)
+            return
         self._is_sent_up = True
         self._resume()
 
     async def _write(self, chunk: bytes) -> None:
-        """Send a piece of the body; returns when libcurl has taken it."""
+        """Send a piece of the body; returns when libcurl has taken it.
+
+        Raises:
+            RuntimeError: the piece before was not awaited.
+            ValueError: there is more than Content-Length announced. libcurl would cut it off.
+        """
         if not chunk:
             return
-        self._outgoing = bytes(chunk)
+        self._written += len(chunk)
+        announced = (self.request.headers or {}).get("Content-Length")
+        if announced is not None and self._written > int(announced):
+            raise ValueError(f"body_producer: expected {announced} bytes as Content-Length says, got more")
+        if self._outgoing is not None:
+            raise RuntimeError("write(): the piece before is still on its way; await it")
+        self._outgoing = memoryview(bytes(chunk))  # sliced for each piece that libcurl asks for: copies are quadratic
         self._room = asyncio.get_running_loop().create_future()
         self._resume()
         await self._room
+
+    # ---- time between bytes
+
+    def _touch(self) -> None:
+        if self._idle_timer is not None:
+            self._touched_s = asyncio.get_running_loop().time()
+
+    def _watch_idle(self) -> None:
+        """Fail when the peer has been silent for idle_timeout; while the application is at work, it isn't the peer."""
+        loop, limit_s = asyncio.get_running_loop(), self.request.idle_timeout or 0.0
+        now_s = loop.time()
+        sent = int(self.curl.getinfo(pycurl.SIZE_UPLOAD_T))
+        is_ours = self.taking is not None or self._is_up_paused or not self.curl.getinfo(pycurl.PRETRANSFER_TIME)
+        if is_ours or (sent != self._sent and self._producing is None) or self._idle_timer is None:
+            self._touched_s = now_s
+            self._sent = sent if self._producing is None else self._sent
+        left_s = self._touched_s + limit_s - now_s
+        if left_s <= 0:
+            self._fail(HTTPTimeoutError(self._find_stage()[0], limit_s, f"idle_timeout={limit_s}"))
+        else:
+            self._idle_timer = loop.call_later(min(left_s, limit_s), self._watch_idle)
 
     # ---- the end
 
@@ -313,32 +292,43 @@ class Transfer:
         return self._taking if self._taking is not None and not self._taking.done() else None
 
     def find_error(self, errno: int, message: str, elapsed_s: float) -> BaseException | None:
-        """What went wrong, None if nothing did."""
-        if self.failure is None and errno == 0:
-            return None
+        """What went wrong, None if nothing did; to be asked once, when the transfer has ended."""
+        if errno == 0 and self.failure is None and self._held is not None:
+            self._tell_head(self._held)
+        if errno == 0 and self.failure is None:
+            if self.code and not self._is_in_head:
+                return None
+            # libcurl takes a head without an end for an answer.
+            return HTTPError(599, "the connection ended before the head of the answer did")
         if self.failure is not None and not (isinstance(self.failure, AddressRefusedError) and errno == 0):
             return self.failure
+        if errno == 0:
+            return None  # one address of several was refused, another one has answered
         if errno in _TIMEOUT_ERRORS:
             stage, limit = self._find_stage()
             return HTTPTimeoutError(stage, elapsed_s, limit)
-        if errno == 0:
-            return None
         return CurlError(errno, message or pycurl.Curl().errstr() or f"libcurl error {errno}")
 
     def _find_stage(self) -> tuple[str, str]:
-        times = self.read_times()
-        parts = urlsplit(self.url)
-        host = f"{self.request.proxy_host}:{self.request.proxy_port}" if self.request.proxy_host else parts.netloc
-        limits = f"connect_timeout={self.request.connect_timeout}", f"request_timeout={self.request.request_timeout}"
-        if not times["namelookup"]:
-            return f"while looking up {parts.hostname}", limits[0]
-        if not times["connect"]:
-            return f"while connecting to {host}", limits[0]
-        if parts.scheme == "https" and not times["appconnect"]:
-            return f"in the TLS handshake with {host}", limits[0]
-        if not times["starttransfer"]:
-            return f"while waiting for the answer of {host}", limits[1]
-        return f"while receiving the body from {host}, after {self.received} bytes", limits[1]
+        """Where time ran out, and the limit that says so."""
+        request, times, parts = self.request, self.read_times(), urlsplit(self.url)
+        host = f"{request.proxy_host}:{request.proxy_port}" if request.proxy_host else parts.netloc
+        limits = f"connect_timeout={request.connect_timeout}", f"request_timeout={request.request_timeout}"
+        if not times["pretransfer"]:
+            if not times["namelookup"]:
+                return f"while looking up {request.proxy_host or parts.hostname}", limits[0]
+            if not times["connect"]:
+                return f"while connecting to {host}", limits[0]
+            if request.proxy_host and parts.scheme == "https" and not self.curl.getinfo(pycurl.HTTP_CONNECTCODE):
+                return f"while the proxy {host} was connecting to {parts.netloc}", limits[0]
+            if parts.scheme == "https":
+                return f"in the TLS handshake with {parts.netloc}", limits[0]
+        if self.code >= 200 and not self._is_in_head:
+            return f"while receiving the body from {host}, after {self.received} bytes", limits[1]
+        sent = int(self.curl.getinfo(pycurl.SIZE_UPLOAD_T))
+        if sent < len(request.body or b"") or (request.body_producer is not None and not self._is_sent_up):
+            return f"while sending the body to {host}, after {sent} bytes", limits[1]
+        return f"while waiting for the answer of {host}", limits[1]
 
     def read_times(self) -> dict[str, float]:
         """Seconds from the transfer's start until each of its stages was done."""
@@ -349,6 +339,8 @@ class Transfer:
         for pending in (self._producing, self._taking):
             if pending is not None and not pending.done():
                 pending.cancel()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         self.curl.close()
 
 
@@ -374,20 +366,3 @@ def _parse_fields(block: bytes) -> HTTPHeaders:
     if _PLAIN_FIELDS.fullmatch(block):
         return HTTPHeaders.from_valid_block(block)
     return HTTPHeaders.parse(block.decode("latin-1"))
-
-
-def _milliseconds(seconds: float | None) -> int:
-    return max(1, round(seconds * 1000)) if seconds else 0
-
-
-@lru_cache(maxsize=1)
-def _has_http2() -> bool:
-    return bool(pycurl.version_info()[4] & pycurl.VERSION_HTTP2)
-
-
-@lru_cache(maxsize=1)
-def _system_authorities() -> str | None:
-    """The file of certificate authorities that this system trusts; None leaves it to libcurl."""
-    paths = ssl.get_default_verify_paths()
-    found = (os.environ.get("SSL_CERT_FILE"), paths.cafile, "/etc/ssl/certs/ca-certificates.crt")
-    return next((path for path in found if path and os.path.exists(path)), None)
