@@ -13,8 +13,9 @@ import os
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from weakref import WeakSet
 
-from framework.log import Answered
+from framework.log import AccessLog, Answered
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -218,12 +219,30 @@ answered: list[Answered] = []
 MOST_ANSWERED = 1000
 
 
+# Logs whose lines are counted when they are written, and not in `answered`.
+_logs: WeakSet[AccessLog] = WeakSet()
+
+
+def count_flushed(access_log: AccessLog) -> None:
+    """Has the lines of that log counted, whenever they are written and whenever somebody reads."""
+    access_log.count = count_notes
+    _logs.add(access_log)
+
+
 def count_answered() -> None:
-    """Counts what stands in `answered`, and empties it."""
+    """Counts what stands in `answered`, and empties it, and what logs have not written yet."""
+    count_notes(answered)
+    answered.clear()
+    for log in list(_logs):
+        log.flush()
+
+
+def count_notes(notes: list[Answered]) -> None:
+    """Counts answered requests."""
     seconds: dict[tuple[str, int], list[float]] = {}
     offset = time.time() - time.perf_counter()
     waited: list[float] = []
-    for route, status, began, finished, _, _, _, trace in answered:
+    for route, status, began, finished, _, _, _, trace in notes:
         key = route, status
         times = seconds.get(key)
         if times is None:
@@ -233,7 +252,6 @@ def count_answered() -> None:
             queued = parse_request_start(trace[1], began + offset)
             if queued is not None:
                 waited.append(queued)
-    answered.clear()
     queue_seconds.observe_all(waited)
     for (route, status), times in seconds.items():
         requests.inc(len(times), (route, status))

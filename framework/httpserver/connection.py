@@ -32,7 +32,7 @@ from framework.http1 import (
 from framework.httpserver.calling import Calling
 from framework.httpserver.incoming import IncomingBody
 from framework.httpserver.outgoing import ANSWER, BODY, GONE, HEAD, IDLE, LINGER
-from framework.httpserver.plain import begin_with_body, begin_with_late_host
+from framework.httpserver.plain import begin_old, begin_with_body, begin_with_late_host
 from framework.httpserver.targets import Target, known_targets, resolve_target
 from framework.httpserver.xheaders import believe_proxy
 from framework.log import app_log
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 _new_request = HTTPRequest.__new__
 # A client that pipelines thousands of requests shall not keep the loop from others (measured: 3 us for each).
 _STEPS_PER_TURN = 200
-# For HTTP/1.0, where a plain head may have it or not.
-_keeps_alive = re.compile(rb"\n[Cc]onnection: [Kk]eep-[Aa]live\r").search
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -67,25 +65,28 @@ class Connection(Calling):
             server = self._server
             proxied = match_proxied_request(data) if self.is_believed else None
             match = proxied or match_plain_request(data)
-            if match is not None:
-                target = known_targets.get(match[1])
-                if target is not None:
-                    if match.lastgroup is not None:
-                        request = begin_with_body(self, server, target, match)
-                    elif len(data) <= server.plain_head_bytes:
-                        request = self.begin(target, data)
-            else:
+            if match is None:
                 request = begin_with_late_host(self, server, data)
+            else:
+                target = known_targets.get(match[1])
+                if target is None:
+                    request = begin_old(self, server, data, match)
+                elif match.lastgroup is not None:
+                    request = begin_with_body(self, server, target, match)
+                elif len(data) <= server.plain_head_bytes:
+                    request = self.begin(target, data)
             if request is not None:
                 if self.is_believed:
                     if proxied is not None:
                         believe_proxy(request, proxied)
                     else:
                         server.believe_headers(request)
+                self._is_alone = True
                 self._answer(request)
                 return
         elif self._state == LINGER:
             return
+        self._is_alone = False
         self._input = self._input + data if self._input else data
         if self._state <= BODY:
             if self._state == IDLE:
@@ -159,6 +160,7 @@ class Connection(Calling):
 
     def wait(self) -> None:
         """Start no request without asking whether that is allowed."""
+        self._is_alone = False
         if self._state == IDLE:
             self._state = HEAD
 
@@ -243,7 +245,7 @@ class Connection(Calling):
         """Whether the client has closed its side, and this was all that it had to say."""
         return self._has_eof and self._position == len(self._input)
 
-    def begin(self, target: Target, raw_head: bytes, is_plain: bool = True) -> HTTPRequest:
+    def begin(self, target: Target, raw_head: bytes) -> HTTPRequest:
         """The request of a head; the connection is its from now on."""
         request = _new_request(HTTPRequest)  # without __init__, which is for requests made by hand
         (
@@ -264,9 +266,7 @@ class Connection(Calling):
         request.start_time = perf_counter()
         self._state = ANSWER
         self._requests += 1
-        if is_plain and target[5] != "HTTP/1.1":
-            self.keep_alive = self.keep_alive and _keeps_alive(raw_head) is not None
-        if self._requests >= self._server.limits.max_requests_per_connection:
+        if self._requests >= self._server.most_requests:
             self.keep_alive = False
         return request
 
@@ -304,7 +304,7 @@ class Connection(Calling):
         framing = Framing(raw_head, minor)
         if method == "CONNECT":
             raise ProtocolError("request line: expected no CONNECT, this is not a proxy", 501)
-        request = self.begin(target, raw_head, is_plain=False)
+        request = self.begin(target, raw_head)
         request.is_plain_get = False
         request.trace = find_trace(raw_head)
         if self.is_believed:
@@ -415,7 +415,9 @@ class Connection(Calling):
         except Exception:
             self._fail(request)
         if self._state == ANSWER:
-            self.deadline = math.inf  # it takes its time; a stale deadline must not end it
+            # It takes its time; a stale deadline must not end it.
+            self.deadline = math.inf
+            self._is_alone = False
 
     # ---- what the application calls
 

@@ -36,6 +36,7 @@ class Outgoing(asyncio.Protocol):
         "_incoming",
         "_input",
         "_is_advancing",
+        "_is_alone",
         "_is_reading_paused",
         "_is_writing_paused",
         "_output",
@@ -62,6 +63,7 @@ class Outgoing(asyncio.Protocol):
         self._input = b""
         self._position = 0  # of the first byte of _input that has not been used
         self._is_advancing = False
+        self._is_alone = False  # nothing waits before or behind the request at hand, and it is answered at once
         self._incoming: IncomingBody | None = None
         self._requests = 0
         self._has_eof = False
@@ -85,18 +87,16 @@ class Outgoing(asyncio.Protocol):
 
     def answer(self, data: bytes) -> None:
         """Send a complete answer: `write` and `finish` in one."""
-        if self._state == ANSWER and not self._input and self.keep_alive and self._server.is_taking_requests:
-            # Nothing waits before or behind it: the way of most answers.
+        if self._is_alone and self.keep_alive and self._state == ANSWER:
+            # The way of most answers.
+            self._is_alone = False
+            self._close_callback = None
+            self._state = IDLE
+            self.deadline = coarse.now + self._server.limits.idle_timeout_s
             try:
                 self._transport.write(data)
             except RuntimeError:
                 self._send(data)
-            self._close_callback = None
-            if self.deadline == math.inf:
-                self._watch(self._server.limits.idle_timeout_s)
-            else:
-                self.deadline = coarse.now + self._server.limits.idle_timeout_s
-            self._state = HEAD if self._is_writing_paused else IDLE
             return
         if self._state > ANSWER:
             return

@@ -1,4 +1,4 @@
-"""Plain requests that are not the plainest: with a body, or with Host behind other fields.
+"""Plain requests that are not the plainest: with a body, of HTTP/1.0, or with Host behind other fields.
 
 They are found by one pattern as well; what it does not match goes the long way, through HeadReader and Framing.
 """
@@ -7,12 +7,15 @@ import re
 from typing import TYPE_CHECKING
 
 from framework.http1 import match_late_host_head
-from framework.httpserver.targets import Target, known_targets
+from framework.httpserver.targets import Target, known_old_targets, known_targets
 from framework.request import HTTPRequest
 
 if TYPE_CHECKING:
     from framework.httpserver.connection import Connection
     from framework.httpserver.server import HTTPServer
+
+# Of a plain head there is no other spelling.
+_keeps_alive = re.compile(rb"\n[Cc]onnection: [Kk]eep-[Aa]live\r").search
 
 
 def begin_with_body(
@@ -27,6 +30,18 @@ def begin_with_body(
         return None
     request = connection.begin(target, match.string[:start])
     request.body = match["body"]
+    return request
+
+
+def begin_old(
+    connection: "Connection", server: "HTTPServer", data: bytes, match: re.Match[bytes]
+) -> HTTPRequest | None:
+    """The request of a plain head of HTTP/1.0 without a body; None if it is something else."""
+    target = known_old_targets.get(match[1])
+    if target is None or match.lastgroup is not None or len(data) > server.plain_head_bytes:
+        return None
+    request = connection.begin(target, data)
+    connection.keep_alive = connection.keep_alive and _keeps_alive(data) is not None
     return request
 
 

@@ -52,6 +52,7 @@ class HTTPServer:
         self._streams_body: Callable[[str, str], bool] | None = getattr(request_callback, "streams_body", None)
         self.limits = Limits(**limits)
         self.small_head_bytes = small_head_bytes(self.limits)
+        self.most_requests = self.limits.max_requests_per_connection
         self.plain_head_bytes = plain_head_bytes(self.limits)
         self.keeps_alive = not no_keep_alive
         self.is_taking_requests = True

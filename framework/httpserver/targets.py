@@ -13,6 +13,9 @@ known_targets: dict[bytes | tuple[bytes, bytes], Target] = {}
 """By the request line and the Host line as they stand at the start of a head that was valid, without the last CRLF; or,
 where other fields stand between them, by the request line and the value of Host."""
 
+known_old_targets: dict[bytes | tuple[bytes, bytes], Target] = {}
+"""The same for HTTP/1.0, where the Connection field must be looked at."""
+
 _MAX_ENTRIES = 2048
 LONGEST_KNOWN_BYTES = 256
 
@@ -31,11 +34,12 @@ def resolve_target(line: bytes, method: bytes, target: bytes, host: bytes | None
     is_get = method == b"GET" and version == "HTTP/1.1"
     parts = (method.decode("ascii"), decode_text(target), path, query, named_host, version, is_get)
     if target[:1] == b"/" and host and len(line) + len(host) <= LONGEST_KNOWN_BYTES and line[-3:] in (b"1.1", b"1.0"):
-        if len(known_targets) >= _MAX_ENTRIES:
-            known_targets.clear()
+        known = known_targets if version == "HTTP/1.1" else known_old_targets
+        if len(known) >= _MAX_ENTRIES:
+            known.clear()
         start = raw_head[: len(line) + len(b"\r\nHost: ") + len(host)]
         if start[len(line) :].lower() == b"\r\nhost: " + host.lower():
-            known_targets[start] = parts
+            known[start] = parts
         else:
-            known_targets[line, host] = parts
+            known[line, host] = parts
     return parts

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
+from framework import metrics
 from framework.errors import FrameworkError
-from framework.log import AccessLog, access_log
+from framework.log import AccessLog, Answered, access_log
 from framework.request import BodyReceiver, HTTPRequest
 from framework.template import BaseLoader
 from framework.web.builtin import ErrorHandler, FallbackHandler, RedirectHandler
@@ -56,6 +57,8 @@ class Application:
         self.is_wsgi = wsgi
         self._access_log: AccessLog | None = None
         self.quick_log: AccessLog | None = None
+        # What a request costs: an append here. Metrics and log make of it what they want, later and many at a time.
+        self.notes: list[Answered] = metrics.answered
         self.transforms: list[Callable[[HTTPRequest], OutputTransform]] = list(map(as_transform, transforms or ()))
         if transforms is None and (settings.get("compress_response") or settings.get("gzip")):
             self.transforms.append(
@@ -107,7 +110,7 @@ class Application:
         # Nothing stands between this request and its verb, and nothing comes after it: no hook, check or callback.
         handler = None
         try:
-            if route.is_bare and not self.transforms:
+            if route.is_bare:
                 # As RequestHandler.__init__, without the call.
                 handler = _new_handler(route.handler_class)
                 handler.application = self
@@ -182,7 +185,7 @@ class Application:
             match = Match(FallbackHandler, {"fallback": match.target})
         plan = self._plans.get(match.target)
         if plan is None:
-            plan = self._plans[match.target] = Plan(match.target, self.checks_xsrf)
+            plan = self._plans[match.target] = Plan(match.target, self.checks_xsrf, bool(self.transforms))
         route = Route(match, plan)
         key = request.host + request.path if self._hosts else request.path
         tables = [self._static_table, self._table, *(table for _, table in self._hosts)]
@@ -208,6 +211,15 @@ class Application:
         self._access_log = access_log
         is_ours = type(self).log_request is Application.log_request and "log_function" not in self.settings
         self.quick_log = access_log if is_ours else None
+        self.notes = metrics.answered
+        if access_log is not None and is_ours:
+            self.notes = access_log.lines
+            metrics.count_flushed(access_log)
+
+    def begin_notes(self) -> None:
+        """Called before the first of a batch of notes."""
+        if self.quick_log is not None:
+            self.quick_log.begin_batch()
 
     def log_request(self, handler: Responder) -> None:
         """Hook: write the access log's line for an answer; the setting `log_function` takes its place."""
@@ -234,6 +246,8 @@ class Application:
     def add_transform(self, transform_class: type) -> None:
         """Have every answer pass through this transform, after those there are."""
         self.transforms.append(as_transform(transform_class))
+        self._plans.clear()
+        self._routes.clear()
 
     def reverse_url(self, name: str, *args: object, **kwargs: object) -> str:
         """The path of the route with this name and these values in its groups.

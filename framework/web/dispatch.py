@@ -26,11 +26,12 @@ class Plan:
 
     __slots__ = ("has_prepare", "is_bare", "quick_verbs", "verbs")
 
-    def __init__(self, handler_class: type[RequestHandler], checks_xsrf: bool) -> None:
+    def __init__(self, handler_class: type[RequestHandler], checks_xsrf: bool, has_transforms: bool) -> None:
         self.verbs = verbs_of(handler_class)
         self.has_prepare = handler_class.prepare is not RequestHandler.prepare
         # Nothing has to be called to make a handler; see RequestHandler.__init__.
         self.is_bare = handler_class.__init__ is RequestHandler.__init__ and not handler_class._has_start_hooks
+        self.is_bare = self.is_bare and not has_transforms
         is_quick = not (self.has_prepare or checks_xsrf or handler_class._is_watching_close)
         self.quick_verbs = {name: verb for name, verb in self.verbs.items() if is_quick and is_simple(verb)}
 

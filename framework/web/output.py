@@ -16,6 +16,7 @@ from framework import clock, metrics
 from framework.escape import json_encode
 from framework.httputil import HTTPHeaders, format_timestamp
 from framework.log import gen_log
+from framework.metrics import MOST_ANSWERED
 from framework.request import HTTPRequest
 from framework.web.conditional import content_etag, etag_matches
 from framework.web.heads import (
@@ -236,33 +237,44 @@ class Responder:
             raise RuntimeError(self._why_not("finish()"))
         if chunk is not None:
             self.write(chunk)
-        if not (self._is_common and self._finish_common()):
+        request = self.request
+        connection = request.connection
+        if not self._is_common:
+            self._finish_general(b"".join(self._write_buffer))
+        elif (
+            request.is_plain_get
+            and self._status_code == 200
+            and self._extra is None
+            and self._new_cookies is None
+            and connection.keep_alive
+        ):
+            written = self._write_buffer
+            body = written[0] if len(written) == 1 else b"".join(written)
+            answer = known_answers.get((self._content_type, body)) if len(body) <= MAX_KNOWN_BODY_BYTES else None
+            connection.answer(answer or common_answer(self._content_type, body))
+        elif not self._finish_common():
             self._finish_general(b"".join(self._write_buffer))
         self._finished = True
-        request = self.request
-        note = (
-            self._route_name,
-            self._status_code,
-            request.start_time,
-            perf_counter(),
-            request.method,
-            request.uri,
-            request.remote_ip,
-            request.trace,
+        application = self.application
+        notes = application.notes
+        if not notes:
+            application.begin_notes()
+        notes.append(
+            (
+                self._route_name,
+                self._status_code,
+                request.start_time,
+                perf_counter(),
+                request.method,
+                request.uri,
+                request.remote_ip,
+                request.trace,
+            )
         )
-        access_log = self.application.quick_log
-        if access_log is None:
-            self.application.log_request(self)
-        else:
-            if not access_log.lines:
-                access_log.begin_batch()
-            access_log.lines.append(note)
-        answered = metrics.answered
-        answered.append(note)
-        if len(answered) >= metrics.MOST_ANSWERED:
+        if len(notes) >= MOST_ANSWERED:
             metrics.count_answered()
-            if access_log is not None:
-                access_log.flush()
+        if application.quick_log is None:
+            application.log_request(self)
         if self._ui is not None:
             # It knows the handler and the handler knows it: neither should wait for the collector.
             self._ui = None
@@ -284,14 +296,8 @@ class Responder:
         """Send the common answer in one call; False if this request wants something else."""
         request = self.request
         connection = request.connection
-        written = self._write_buffer
-        body = written[0] if len(written) == 1 else b"".join(written)
+        body = b"".join(self._write_buffer)
         status = self._status_code
-        has_more = self._extra is not None or self._new_cookies is not None
-        if request.is_plain_get and status == 200 and not has_more and connection.keep_alive:
-            answer = known_answers.get((self._content_type, body)) if len(body) <= MAX_KNOWN_BODY_BYTES else None
-            connection.answer(answer or common_answer(self._content_type, body))
-            return True
         if status == 200 and request.method == "GET":
             etag = content_etag(body)
             if not request.is_plain_get:
@@ -303,7 +309,7 @@ class Responder:
             return False
         else:
             tail = b"%d\r\n" % len(body)
-        if has_more:
+        if self._extra is not None or self._new_cookies is not None:
             tail += self._extra_lines()
         key = self._content_type
         if not (connection.keep_alive and request.version == "HTTP/1.1"):

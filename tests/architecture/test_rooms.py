@@ -85,5 +85,5 @@ def test_warm_get_passes_few_rooms(path, headers):
 def test_plain_get_of_a_plain_handler_takes_the_quick_way():
     calls = [name for _, name in asyncio.run(calls_of_one_get("/", ""))]
     assert "execute" not in calls
-    assert "Responder._finish_common" in calls
+    assert "Responder._finish_general" not in calls
     assert len(calls) <= 20, calls

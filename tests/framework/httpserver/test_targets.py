@@ -13,7 +13,7 @@ def test_request_line_and_host_are_remembered():
     assert targets.known_targets[b"GET /t?q HTTP/1.1\r\nHost: h"] == target
     target = resolve(b"GET /t?q HTTP/1.0\r\nA: b\r\nHost: h\r\n\r\n")
     assert target[5:] == ("HTTP/1.0", False)
-    assert targets.known_targets[b"GET /t?q HTTP/1.0", b"h"] == target
+    assert targets.known_old_targets[b"GET /t?q HTTP/1.0", b"h"] == target
 
 
 def test_the_memory_is_bounded():
