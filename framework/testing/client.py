@@ -150,10 +150,13 @@ async def call(application: Application, request: HTTPRequest) -> Response:
         if waiting is not None:
             await waiting
     else:
+        # As the server does: an answer before the body is there is the last one on its connection.
+        is_kept, connection.keep_alive = connection.keep_alive, False
         for at in range(0, len(request.body), 65536):
             waiting = receiver.data_received(request.body[at : at + 65536])
             if waiting is not None:
                 await waiting
+        connection.keep_alive = is_kept
         receiver.body_complete()
     await connection.wait_answered()
     if connection.is_aborted:

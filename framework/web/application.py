@@ -141,9 +141,13 @@ class Application:
         route = self._routes.get(request.host + request.path if self._hosts else request.path) or self._find(request)
         if not route.handler_class._streams_body:
             return None
-        # An early answer leaves the rest of the body where the next request would stand: close after it.
-        is_kept, request.connection.keep_alive = request.connection.keep_alive, False
-        return StreamedBody(self._make_handler(route, request), route, is_kept)
+        # An answer of prepare() leaves the body where the next request would stand: the connection closes after it. The
+        # server sees to later ones itself; whether it keeps the connection in the end is not known before the body's.
+        connection = request.connection
+        is_kept, connection.keep_alive = connection.keep_alive, False
+        body = StreamedBody(self._make_handler(route, request), route)
+        connection.keep_alive = is_kept
+        return body
 
     def _make_handler(self, route: Route, request: HTTPRequest) -> RequestHandler:
         """A new handler for the request; if it could not be made, one that has said so already."""

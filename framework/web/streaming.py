@@ -23,10 +23,9 @@ def stream_request_body[H: RequestHandler](handler_class: type[H]) -> type[H]:
 class StreamedBody:
     """Carries the pieces of one request's body to its handler, in order, one at a time."""
 
-    def __init__(self, handler: RequestHandler, route: Route, is_kept: bool) -> None:
+    def __init__(self, handler: RequestHandler, route: Route) -> None:
         self._handler = handler
         self._route = route
-        self._is_kept = is_kept
         self._preparing: asyncio.Task[None] | None = None
         if not handler._finished:
             self._run(self._prepare)
@@ -45,7 +44,6 @@ class StreamedBody:
         if self._preparing is not None and not self._preparing.done():
             self._preparing.add_done_callback(lambda _: self.body_complete())
             return
-        self._handler.request.connection.keep_alive = self._is_kept
         if not self._handler._finished:
             self._run(lambda: call_verb(self._handler, self._route))
 

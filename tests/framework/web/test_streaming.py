@@ -2,8 +2,10 @@ import asyncio
 
 import pytest
 
+from framework.httpserver import Connection, HTTPServer
 from framework.testing import Client, call
 from framework.web import Application, HTTPError, RequestHandler, stream_request_body
+from tests.support.memory import MemoryTransport
 
 BODY = b"x" * 150_000
 
@@ -87,6 +89,24 @@ def test_method_without_verb_is_405_before_the_body():
 
 def test_complete_body_keeps_the_connection():
     assert "Connection" not in browser().fetch("/upload/a", "POST", body=BODY).headers
+
+
+@pytest.mark.parametrize("drains", [False, True])
+def test_answer_says_that_a_draining_server_closes(drains):
+    async def scenario():
+        server = HTTPServer(Application([("/(.*)", Upload)]))
+        connection = Connection(server)
+        transport = MemoryTransport(connection)
+        connection.connection_made(transport)
+        connection.data_received(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nab")
+        draining = asyncio.ensure_future(server.drain(grace_s=0, deadline_s=5)) if drains else None
+        await asyncio.sleep(0)
+        connection.data_received(b"cd")
+        if draining is not None:
+            await draining
+        return transport.sent
+
+    assert (b"Connection: close" in asyncio.run(scenario())) is drains
 
 
 def test_lost_connection_is_told():
