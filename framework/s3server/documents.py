@@ -16,6 +16,7 @@ NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 MAX_DOCUMENT_BYTES = 2 << 20  # 1,000 keys of 1,024 bytes, escaped
 MAX_KEYS = 1000
 STORAGE_CLASS = "STANDARD"
+_CARRIAGE_RETURN = {"\r": "&#13;"}  # a parser would read a bare one as a line feed (XML 1.0 §2.11): another key
 
 # A value is text, a number, a list of (name, value) children, or None for an element left out.
 Value = str | int | list[tuple[str, Any]] | None
@@ -32,14 +33,14 @@ def _format_children(children: list[tuple[str, Value]]) -> str:
     for name, value in children:
         if value is None:
             continue
-        inner = _format_children(value) if isinstance(value, list) else escape(_printable(str(value)))
+        inner = _format_children(value) if isinstance(value, list) else escape(_printable(str(value)), _CARRIAGE_RETURN)
         pieces.append(f"<{name}>{inner}</{name}>")
     return "".join(pieces)
 
 
 def _printable(text: str) -> str:
     # XML 1.0 has no way to write most control characters; a client that has such keys asks for encoding-type=url.
-    return "".join(ch if ch >= " " or ch in "\t\n\r" else "\ufffd" for ch in text)
+    return "".join(ch if (ch >= " " or ch in "\t\n\r") and ch not in "\ufffe\uffff" else "\ufffd" for ch in text)
 
 
 def format_time(seconds: float) -> str:

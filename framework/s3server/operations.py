@@ -18,6 +18,21 @@ from framework.s3server.store import Draft, Part, Store, Stored, StoreError
 
 # DNS-like, so that it fits in a virtual host and in a path (S3's naming rules, without dots at either end or doubled).
 _BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9-]|\.(?!\.)){1,61}[a-z0-9]", re.ASCII)
+_SUBRESOURCES = frozenset(
+    {
+        "accelerate", "acl", "analytics", "attributes", "cors", "delete", "encryption", "intelligent-tiering",
+        "inventory", "legal-hold", "lifecycle", "location", "logging", "metadataTable", "metrics", "notification",
+        "object-lock", "ownershipControls", "policy", "policyStatus", "publicAccessBlock", "renameObject",
+        "replication", "requestPayment", "restore", "retention", "select", "session", "tagging", "torrent", "uploads",
+        "versioning", "versions", "website",
+    }
+)  # fmt: skip
+_OVERRIDES = frozenset(
+    f"response-{name}"
+    for name in (
+        "cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires",
+    )
+)  # fmt: skip
 MAX_KEY_BYTES = 1024
 MIN_PART_BYTES = 5 << 20
 MAX_PARTS = 10_000
@@ -64,6 +79,23 @@ def split_target(path: str, host: str, domain: str) -> tuple[str, str]:
     if len(key.encode()) > MAX_KEY_BYTES:
         raise StoreError("KeyTooLongError", f"a key has at most {MAX_KEY_BYTES} bytes", 400)
     return bucket, key
+
+
+def check_supported(operation: Operation) -> None:
+    """Refuse what names a sub-resource that is not served here.
+
+    Taken for a request of the object or bucket itself, PUT ?tagging would overwrite the object with the tags' XML, and
+    DELETE ?tagging or ?policy delete the object or the bucket.
+
+    Raises:
+        StoreError: 501; 404 for a version, since there are none.
+    """
+    table = _OBJECT_OPERATIONS if operation.key else _BUCKET_OPERATIONS
+    for name, value in operation.signed.query:
+        if name == "versionId" and value != "null":
+            raise StoreError("NoSuchVersion", "this server keeps no versions", 404)
+        if name in _SUBRESOURCES and not any(row[:2] == (operation.signed.method, name) for row in table):
+            raise StoreError("NotImplemented", f"{operation.signed.method} ?{name} is not offered by this server", 501)
 
 
 def perform(store: Store, operation: Operation) -> Reply:
@@ -197,7 +229,9 @@ def _get_object(store: Store, operation: Operation) -> Reply:
     }  # fmt: skip
     shown.setdefault("content-type", "binary/octet-stream")
     for name, value in operation.signed.query:
-        if name.startswith("response-"):
+        if name in _OVERRIDES:
+            if any(mark in value for mark in "\r\n\0"):
+                raise StoreError("InvalidArgument", f"{name}: a header value must not have line ends", 400)
             shown[name.removeprefix("response-")] = value
     if is_unmodified(headers, stored):
         return Reply(304, headers={name: shown[name] for name in ("ETag", "Last-Modified")})

@@ -69,7 +69,7 @@ class S3Application:
 
         Raises:
             AccessError: see `signatures.verify`.
-            StoreError: 400, if target or query are malformed.
+            StoreError: 400, if target or query are malformed; 501 for a sub-resource that is not served.
         """
         try:
             path = unquote(request.path, errors="strict")
@@ -80,7 +80,9 @@ class S3Application:
         signed = SignedRequest(request.method, path, query, headers)
         grant = verify(signed, self.secrets, time.time())
         bucket, key = operations.split_target(path, request.host, self.domain)
-        return Operation(signed, grant, bucket, key)
+        operation = Operation(signed, grant, bucket, key)
+        operations.check_supported(operation)
+        return operation
 
     async def run(self, call: Any, *arguments: Any) -> Any:
         """The result of a blocking call, made on one of the service's threads."""
@@ -170,7 +172,7 @@ def refuse(request: HTTPRequest, error: AccessError | StoreError) -> Reply:
 
 def fail(request: HTTPRequest, error: Exception) -> Reply:
     """The error document of a failure that is not the client's; a full disk is 503, so that clients retry."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         logger.error("s3server: the disk is full: make room under the root directory")
         return Reply(
             503, documents.format_error("SlowDown", "the disk is full", request.path, ""), {"Retry-After": "30"}

@@ -35,6 +35,9 @@ CREATE TABLE IF NOT EXISTS parts (
     size INTEGER NOT NULL, etag TEXT NOT NULL, modified REAL NOT NULL, PRIMARY KEY (upload, number)) WITHOUT ROWID;
 """
 
+MAX_KEY_CHARACTERS = 1024  # no key has more: it has at most as many bytes
+_LAST = chr(0x10FFFF)
+
 
 class StoreError(FrameworkError):
     """An operation that the store refuses; `code` is S3's error code, `status` the HTTP status."""
@@ -106,8 +109,12 @@ class Draft:
 
     def discard(self) -> None:
         """Forget what was written."""
-        self._file.close()
-        self.path.unlink(missing_ok=True)
+        try:
+            self._file.close()
+        except OSError:  # on a full disk, what is still buffered can't be written either
+            pass
+        finally:
+            self.path.unlink(missing_ok=True)
 
 
 class Store:
@@ -402,8 +409,12 @@ class Store:
 
 
 def _successor(prefix: str) -> str:
-    """The least text that sorts behind everything that begins with `prefix` (U+10FFFF sorts behind all others)."""
-    return prefix + chr(0x10FFFF) * 2
+    """The least text that sorts behind everything that begins with `prefix`, by code points as UTF-8 does."""
+    kept = prefix.rstrip(_LAST)
+    if not kept:
+        return _LAST * (MAX_KEY_CHARACTERS + 1)
+    code = ord(kept[-1]) + 1
+    return kept[:-1] + chr(0xE000 if code == 0xD800 else code)  # surrogates are no characters
 
 
 def _append(source: Path, target: Path) -> int:

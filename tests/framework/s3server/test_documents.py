@@ -1,5 +1,7 @@
 """S3's XML, out of values and into values."""
 
+from xml.etree import ElementTree
+
 import pytest
 
 from framework.s3server import documents
@@ -9,6 +11,11 @@ from framework.s3server.store import Listing, StoreError
 def test_names_are_escaped_and_control_characters_replaced() -> None:
     text = documents.format_document("D", [("A", "<&>"), ("B", "\x01"), ("C", None), ("E", [("F", 1)])]).decode()
     assert "<A>&lt;&amp;&gt;</A><B>\ufffd</B><E><F>1</F></E></D>" in text
+
+
+def test_carriage_return_in_a_key_is_not_read_as_a_line_feed() -> None:
+    document = documents.format_document("D", [("A", "a\rb\nc\uffff")])
+    assert ElementTree.fromstring(document)[0].text == "a\rb\nc\ufffd"
 
 
 def test_listing_versions_differ_in_how_they_go_on() -> None:

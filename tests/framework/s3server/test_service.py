@@ -142,6 +142,40 @@ def test_multipart_upload(s3: Any) -> None:
     assert "Uploads" not in s3.list_multipart_uploads(Bucket="bucket")
 
 
+def test_unknown_sub_resource_leaves_the_object_alone(s3: Any) -> None:
+    s3.put_object(Bucket="bucket", Key="k", Body=b"data")
+    for call in (
+        lambda: s3.put_object_tagging(Bucket="bucket", Key="k", Tagging={"TagSet": [{"Key": "a", "Value": "b"}]}),
+        lambda: s3.put_object_acl(Bucket="bucket", Key="k", ACL="private"),
+        lambda: s3.delete_object_tagging(Bucket="bucket", Key="k"),
+        lambda: s3.get_object_attributes(Bucket="bucket", Key="k", ObjectAttributes=["ETag"]),
+        lambda: s3.delete_bucket_policy(Bucket="bucket"),
+        lambda: s3.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"}),
+    ):
+        with pytest.raises(botocore.exceptions.ClientError) as caught:
+            call()
+        assert _code(caught) == "NotImplemented"
+    with pytest.raises(botocore.exceptions.ClientError) as caught:
+        s3.delete_object(Bucket="bucket", Key="k", VersionId="older")
+    assert _code(caught) == "NoSuchVersion"
+    assert s3.get_object(Bucket="bucket", Key="k")["Body"].read() == b"data"
+    s3.delete_object(Bucket="bucket", Key="k", VersionId="null")
+
+
+def test_bucket_without_objects_survives_the_deletion_of_its_policy(s3: Any) -> None:
+    with pytest.raises(botocore.exceptions.ClientError):
+        s3.delete_bucket_policy(Bucket="bucket")
+    s3.head_bucket(Bucket="bucket")
+
+
+def test_headers_of_a_download_are_those_that_s3_names(s3: Any, port: int) -> None:
+    s3.put_object(Bucket="bucket", Key="k", Body=b"data")
+    params = {"Bucket": "bucket", "Key": "k", "ResponseContentType": "text/x"}
+    assert _get(port, s3.generate_presigned_url("get_object", params).partition(f":{port}")[2]).status == 200
+    broken = {"Bucket": "bucket", "Key": "k", "ResponseContentType": "a\r\nX: y"}
+    assert _get(port, s3.generate_presigned_url("get_object", broken).partition(f":{port}")[2]).status == 400
+
+
 def test_presigned_url(s3: Any, port: int) -> None:
     s3.put_object(Bucket="bucket", Key="k", Body=b"data")
     url = s3.generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": "k"}, ExpiresIn=60)

@@ -1,5 +1,7 @@
 """The store on a real file system: atomic replacement, listings, multipart uploads, sweeping."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +83,32 @@ def test_list_objects_pages_and_rolls_up_prefixes(store: Store) -> None:
     assert pages == 2
     below = store.list_objects("bucket", "dir/", "/", "", 10)
     assert ([stored.key for stored in below.objects], below.prefixes) == (["dir/1", "dir/2"], ["dir/sub/"])
+
+
+@pytest.mark.parametrize("prefix", ["", "a", "a\ud7ff", "a\U0010ffff", "\U0010ffff", "\U0010ffff" * 3])
+def test_list_objects_finds_the_last_key_that_a_prefix_can_have(store: Store, prefix: str) -> None:
+    keys = [prefix + "\U0010ffff" * 4, prefix + "b"]
+    for key in keys:
+        _put(store, key)
+    assert {stored.key for stored in store.list_objects("bucket", prefix, "", "", 10).objects} == set(keys)
+
+
+def test_draft_on_a_full_disk_can_be_discarded(tmp_path: Path) -> None:
+    program = """
+import resource, sys
+from framework.s3server.store import Store
+store = Store(sys.argv[1])
+draft = store.begin()
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+draft.write(b"x" * 5_000)
+try:
+    draft.write(b"x" * 100_000)
+except OSError as error:
+    draft.discard()
+    print(error.errno == 27, list(store.drafts.iterdir()))
+"""
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout == "True []\n"
 
 
 def test_list_objects_sorts_keys_by_their_bytes(store: Store) -> None:
