@@ -293,7 +293,7 @@ def _format_json(lines: list[Answered]) -> list[str]:
             what = f'{status}, "method": {_quote(method)}, "uri": {_quote(uri)}, "remote_ip": '
             known[status, method, uri] = what
         who = known.get(remote_ip) or known.setdefault(remote_ip, _quote(remote_ip))
-        took = int((answered - began) * 1e6)
+        took = round((answered - began) * 1e6)
         seconds = _MICROSECONDS[took] if took < 1000 else f"{took / 1e6:.6f}"
         more = f', "request_id": {_quote(trace[0].decode("latin-1"))}' if trace is not None and trace[0] else ""
         texts.append(f'{start}{what}{who}, "request_time_s": {seconds}{more}}}\n')

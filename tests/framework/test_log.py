@@ -192,11 +192,11 @@ def test_access_log_can_not_steer_the_terminal() -> None:
 def test_access_log_as_json_says_how_long_it_took() -> None:
     written: list[str] = []
     access = log.AccessLog(written.append, lambda flush: None, form="json")
-    for seconds in (0.0000125, 0.0125, 1.25):
+    for seconds in (0.0000127, 0.0125, 1.25):
         access.record(200, "GET", "/", "127.0.0.1", seconds)
     access.close()
     times = [json.loads(line)["request_time_s"] for line in "".join(written).splitlines()]
-    assert times == pytest.approx([0.0000125, 0.0125, 1.25], abs=1e-6)
+    assert times == pytest.approx([0.0000127, 0.0125, 1.25], abs=1e-6)
 
 
 def test_access_log_drops_and_counts_when_the_disk_is_full() -> None:
