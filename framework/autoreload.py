@@ -36,17 +36,23 @@ class Watcher:
 
     def __init__(self) -> None:
         self._seen: dict[str, Stamp | None] = {}
+        self._changing: dict[str, Stamp | None] = {}
 
     def find_change(self, paths: Iterable[str]) -> str | None:
         """The first of the paths that is not as it was when it was first looked at; None: all are.
 
-        A change is told once. A file that appears, or that is removed, has changed.
+        A change is told once, when two looks in a row found the file the same: an editor empties a file before it
+        writes it, and an empty file compiles. A file that appears, or that is removed, has changed.
         """
         for path in paths:
             stamp = _stamp(path)
-            if self._seen.setdefault(path, stamp) != stamp:
-                self._seen[path] = stamp
+            if self._seen.setdefault(path, stamp) == stamp:
+                self._changing.pop(path, None)
+            elif path in self._changing and self._changing[path] == stamp:
+                self._seen[path] = self._changing.pop(path)
                 return path
+            else:
+                self._changing[path] = stamp
         return None
 
 

@@ -57,6 +57,13 @@ def launch(folder):
         process.communicate()
 
 
+def save(path, text):
+    """Write as a careful editor does: the file is never seen half written, however slow the machine is."""
+    draft = path.with_suffix(".draft")
+    draft.write_text(text)
+    draft.replace(path)
+
+
 def read_until(process, mark):
     """Lines up to the first that holds the mark."""
     lines = []
@@ -70,7 +77,7 @@ def read_until(process, mark):
 def test_changed_module_starts_the_process_anew(folder, launch):
     process = launch("main.py")
     assert read_until(process, "1 ").split()[-1] == str(process.pid)
-    (folder / "feature.py").write_text("answer = 22\n")
+    save(folder / "feature.py", "answer = 22\n")
     lines = read_until(process, "22 ")
     assert "ZeroDivisionError" in lines
     assert "hook\n" in lines
@@ -80,18 +87,18 @@ def test_changed_module_starts_the_process_anew(folder, launch):
 def test_change_that_does_not_compile_leaves_the_old_code_running(folder, launch):
     process = launch("main.py")
     read_until(process, "1 ")
-    (folder / "feature.py").write_text("answer = (\n")
+    save(folder / "feature.py", "answer = (\n")
     assert "was never closed" in read_until(process, "does not compile")
-    (folder / "feature.py").write_text("answer = 333\n")
+    save(folder / "feature.py", "answer = 333\n")
     read_until(process, "333 ")
 
 
 @pytest.mark.parametrize("how", [["-m", "main"], ["main.py"]])
 def test_command_outlives_an_error_at_the_start(folder, launch, how):
-    (folder / "feature.py").write_text("answer = 1 / 0\n")
+    save(folder / "feature.py", "answer = 1 / 0\n")
     process = launch("-m", "framework.autoreload", *how)
     assert "ZeroDivisionError" in read_until(process, "starts anew when")
-    (folder / "feature.py").write_text("answer = 4444\n")
+    save(folder / "feature.py", "answer = 4444\n")
     read_until(process, "4444 ")
 
 
@@ -99,7 +106,7 @@ def test_until_success(folder, launch):
     (folder / "once.py").write_text("import sys, feature\nprint(sys.argv[1:], flush=True)\nsys.exit(feature.answer)\n")
     process = launch("-m", "framework.autoreload", "--until-success", "once.py", "--flag", "x")
     assert "['--flag', 'x']" in read_until(process, "starts anew when")
-    (folder / "feature.py").write_text("answer = None\n")
+    save(folder / "feature.py", "answer = None\n")
     read_until(process, "['--flag', 'x']")
     assert process.wait(30) == 0
 
@@ -109,10 +116,25 @@ def test_watcher_tells_a_change_once(tmp_path):
     watcher = Watcher()
     assert watcher.find_change([str(path)]) is None
     path.write_text("a")
-    assert watcher.find_change([str(path)]) == str(path)
-    assert watcher.find_change([str(path)]) is None
+    assert find_all(watcher, path) == [None, str(path), None]
     path.unlink()
-    assert watcher.find_change([str(path)]) == str(path)
+    assert find_all(watcher, path) == [None, str(path), None]
+
+
+def test_watcher_waits_until_a_file_is_whole(tmp_path):
+    path = tmp_path / "a.py"
+    path.write_text("answer = 1\n")
+    watcher = Watcher()
+    assert watcher.find_change([str(path)]) is None
+    path.write_text("")
+    assert watcher.find_change([str(path)]) is None
+    path.write_text("answer = (\n")
+    assert find_all(watcher, path) == [None, str(path), None]
+
+
+def find_all(watcher, path):
+    """What three looks in a row find."""
+    return [watcher.find_change([str(path)]) for _ in range(3)]
 
 
 def test_watched_file(tmp_path, monkeypatch):
@@ -139,6 +161,7 @@ def test_change_is_logged(tmp_path, monkeypatch, caplog):
     watcher.find_change([str(path)])
     path.write_text("x")
     with caplog.at_level(logging.INFO):
+        autoreload._check(watcher)
         autoreload._check(watcher)
     assert "page.html has changed" in caplog.text
     assert started == [(sys.executable, [sys.executable, *sys.orig_argv[1:]])]
