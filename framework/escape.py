@@ -11,9 +11,6 @@ from json.encoder import encode_basestring_ascii
 from typing import Any, overload
 from urllib.parse import parse_qsl, quote, quote_plus, unquote_plus, unquote_to_bytes
 
-_HTML_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
-_TO_HTML = str.maketrans(_HTML_ESCAPES)
-_NEEDS_HTML = re.compile(r"[&<>\"']")
 _WHITESPACE = re.compile(r"[\x00-\x20]+")
 
 
@@ -36,8 +33,22 @@ def xhtml_escape(value: str | bytes) -> str:
         if as_html is not None:
             return as_html()
         value = to_unicode(value)
-    # Most text needs nothing: the search costs a third of the translation.
-    return value.translate(_TO_HTML) if _NEEDS_HTML.search(value) else value
+    return _escape_text(value)
+
+
+def _escape_text(text: str) -> str:
+    # Most text needs nothing, and `in` says so at the speed of memchr; translate() takes ten times as long as this.
+    if "&" in text:
+        text = text.replace("&", "&amp;")
+    if "<" in text:
+        text = text.replace("<", "&lt;")
+    if ">" in text:
+        text = text.replace(">", "&gt;")
+    if '"' in text:
+        text = text.replace('"', "&quot;")
+    if "'" in text:
+        text = text.replace("'", "&#39;")
+    return text
 
 
 def mark_safe(value: str | bytes) -> Safe:
@@ -49,7 +60,7 @@ def escape_value(value: Any) -> str:
     """Any value as it is printed in HTML: what templates do to an expression."""
     kind = type(value)
     if kind is str:
-        return value.translate(_TO_HTML) if _NEEDS_HTML.search(value) else value  # type: ignore[no-any-return]
+        return _escape_text(value)
     if kind is int or kind is float:
         return str(value)
     if kind is bytes or hasattr(value, "__html__"):
