@@ -184,11 +184,14 @@ class CSVLocale(Locale):
     def __init__(self, code: str, translations: dict[str, dict[str, str]]) -> None:
         super().__init__(code)
         self.translations = translations
+        # What a message without a count comes to: most calls by far.
+        tables = (translations.get("singular", {}), translations.get("unknown", {}))
+        self._plain = {message: text for table in tables for message, text in table.items() if text}
 
     def translate(self, message: str, plural_message: str | None = None, count: int | None = None) -> str:
-        unknown = self.translations.get("unknown", {})
         if plural_message is None:
-            return unknown.get(message) or self.translations.get("singular", {}).get(message) or message
+            return self._plain.get(message, message)
+        unknown = self.translations.get("unknown", {})
         if self._has_categories and count is not None:
             form = self.translations.get(str(self.babel.plural_form(count)), {})
             found = form.get(plural_message) or form.get(message)
