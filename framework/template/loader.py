@@ -79,7 +79,8 @@ class Template:
         self._source = Source(name, escape.to_unicode(template_string), autoescape, whitespace)
         self.body = parse(self._source)
         # Python asks for __name__ when a template imports relatively, or warns.
-        self._names = {**_NAMES, "__name__": self._filename, **(loader.namespace if loader else {})}
+        own = {"__name__": self._filename, "__builtins__": __builtins__}
+        self._names = {**_NAMES, **own, **(loader.namespace if loader else {})}
         self._places: list[Place] = []
         self.code = ""
         self.compiled = self._compile()
@@ -90,7 +91,7 @@ class Template:
         Raises:
             Exception: whatever an expression raises, with a note that says template, line and source.
         """
-        execute = FunctionType(self.compiled, {**self._names, "__builtins__": __builtins__, **kwargs})
+        execute = FunctionType(self.compiled, {**self._names, **kwargs})
         try:
             return execute().encode()  # type: ignore[no-any-return]
         except Exception as error:  # the template's own: it is raised again as it is

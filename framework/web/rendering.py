@@ -63,7 +63,9 @@ class Rendering(Users):
             "" if "template_loader" in self.application.settings else _folder_of_caller()
         )
         template = self.application.template_loader(path, self._handler()).load(template_name)
-        return template.generate(**{**self.get_template_namespace(), **kwargs})
+        names = self.get_template_namespace()
+        names.update(kwargs)
+        return template.generate(**names)
 
     def get_template_path(self) -> str | None:
         """Hook: the folder of the templates; the setting `template_path`. None: beside the calling Python file."""
@@ -82,20 +84,21 @@ class Rendering(Users):
 
     def get_template_namespace(self) -> dict[str, Any]:
         """Hook: the names that every template has."""
+        chosen, modules = self.locale, self.ui.modules
         names: dict[str, Any] = {
             "handler": self,
             "request": self.request,
             "current_user": self.current_user,
-            "locale": self.locale,
-            "_": self.locale.translate,
-            "pgettext": self.locale.pgettext,
+            "locale": chosen,
+            "_": chosen.translate,
+            "pgettext": chosen.pgettext,
             "static_url": self.static_url,
             "xsrf_form_html": self.xsrf_form_html,
             "reverse_url": self.reverse_url,
             "datetime": datetime,
-            "modules": self.ui.modules,
+            "modules": modules,
             # {% module Entry(e) %} compiles to this name.
-            "_tt_modules": self.ui.modules,
+            "_tt_modules": modules,
         }
         for name in self.application.ui_methods:
             names[name] = getattr(self.ui, name)

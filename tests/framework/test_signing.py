@@ -59,6 +59,22 @@ def test_old_and_future_values_are_none(age_days, is_good, version):
     assert decode_signed_value(SECRET, "user", signed, clock=now, min_version=1) == (b"Bob" if is_good else None)
 
 
+@pytest.mark.parametrize("secret", [SECRET, [SECRET, "another"], {7: SECRET}])
+def test_value_read_before_is_judged_anew(secret):
+    """What is remembered of a value is its signature, for this name and these secrets; never that it was young."""
+    value = create_signed_value(secret, "user", "x", clock=at(1300000000), key_version=7)
+    for _ in range(2):
+        assert decode_signed_value(secret, "user", value, clock=at(1300000000 + DAY_S)) == b"x"
+        assert decode_signed_value(secret, "user", value, clock=at(1300000000 + 32 * DAY_S)) is None
+        assert decode_signed_value(secret, "admin", value, clock=at(1300000000)) is None
+        assert decode_signed_value("another", "user", value, clock=at(1300000000)) is None
+        assert decode_signed_value(secret, "user", value[:-1] + b"?", clock=at(1300000000)) is None
+    if isinstance(secret, list):
+        # A secret taken out of the list is out at once.
+        secret.remove(SECRET)
+        assert decode_signed_value(secret, "user", value, clock=at(1300000000)) is None
+
+
 def test_version_1_is_read_only_when_allowed():
     signed = create_signed_value(SECRET, "user", "Bob", version=1)
     assert signed.count(b"|") == 2
