@@ -11,13 +11,17 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_netw
 _NAT64 = IPv6Network("64:ff9b::/96")
 # RFC 4291 §2.5.5.1: `::127.0.0.1`, deprecated, but some stacks still route it.
 _COMPATIBLE = IPv6Network("::/96")
+# RFC 4291 §2.4: all of IPv6 that was ever given out. `is_global` lets pass what no registry lists: fec0::/10 (site-local),
+# ::ffff:0:127.0.0.1 (RFC 2765), 4000::/2 and up, which a network may use as it likes.
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
 
 
 class AddressPolicy:
     """Networks, in CIDR notation, that may or may not be connected to.
 
     `deny` beats `allow`; without either, everything is allowed that the whole internet can reach: no private, loopback,
-    link-local (cloud metadata), shared, multicast or reserved addresses. `allow` adds networks to that.
+    link-local (cloud metadata), shared, multicast or reserved addresses. `allow` adds networks to that. An IPv6 address
+    that carries an IPv4 address (mapped, 6to4, NAT64, Teredo) is judged by both.
     """
 
     def __init__(self, allow: Iterable[str] = (), deny: Iterable[str] = ()) -> None:
@@ -35,7 +39,12 @@ class AddressPolicy:
             return False
         if any(ip in network for network in self._allow for ip in forms):
             return True
-        return all(ip.is_global and not ip.is_multicast for ip in forms if ip != outer or not _is_carrier(ip))
+        return all(_is_public(ip) for ip in forms if ip != outer or not _is_carrier(ip))
+
+
+def _is_public(ip: IPv4Address | IPv6Address) -> bool:
+    """Whether the whole internet can reach the address."""
+    return ip.is_global and not ip.is_multicast and (ip.version == 4 or ip in _GLOBAL_UNICAST)
 
 
 def _is_carrier(ip: IPv4Address | IPv6Address) -> bool:

@@ -12,7 +12,7 @@ from framework.httpclient.request import HTTPRequest
 from framework.httputil import HTTPHeaders
 
 USER_AGENT = f"Squall/{version.rpartition('.')[0]}"
-_DNS_CACHE_S = 60
+DNS_CACHE_S = 60
 # Numbers of libcurl's ABI that pycurl has no names for.
 _SUPPRESS_CONNECT_HEADERS = 265
 _QUICK_EXIT = 322
@@ -30,7 +30,7 @@ def configure(curl: Any, request: HTTPRequest, url: str, deadline_s: float) -> N
     curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
     curl.setopt(pycurl.CONNECTTIMEOUT_MS, _milliseconds(request.connect_timeout))
     curl.setopt(pycurl.TIMEOUT_MS, _milliseconds(deadline_s))
-    curl.setopt(pycurl.DNS_CACHE_TIMEOUT, _DNS_CACHE_S)
+    curl.setopt(pycurl.DNS_CACHE_TIMEOUT, DNS_CACHE_S)
     # Who gives up while a name is looked up must not wait for the resolver's thread: the loop would stand still.
     curl.setopt(_QUICK_EXIT, 1)
     if request.decompress_response:

@@ -10,7 +10,7 @@ import os
 import re
 import socket
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,7 +21,7 @@ from framework.httpclient.addresses import AddressPolicy
 from framework.httpclient.errors import AddressRefusedError, BodyTooLargeError, CurlError, HTTPError, HTTPTimeoutError
 from framework.httpclient.handle import configure
 from framework.httpclient.multi import Multi
-from framework.httpclient.redirects import REDIRECTS
+from framework.httpclient.redirects import REDIRECTS, origin_of
 from framework.httpclient.request import HTTPRequest
 from framework.httputil import HTTPHeaders
 
@@ -38,15 +38,36 @@ _TIMES = {
 _STATUS_LINE = re.compile(rb"(HTTP/[0-9.]+) ([0-9]{3})(?: ([^\r\n]*))?")
 _PLAIN_FIELDS = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+")
 _TIMEOUT_ERRORS = (pycurl.E_OPERATION_TIMEDOUT,)
+_NAME_ERRORS = (pycurl.E_COULDNT_RESOLVE_HOST, pycurl.E_COULDNT_RESOLVE_PROXY)
+FAILED_NAME_S = 1.0
+_MAX_FAILED_NAMES = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What all transfers of a client have in common: who runs them, where they may go, and a share for cookies."""
+    """What all transfers of a client have in common: who runs them, where they may go, and a share for cookies.
+
+    `failed_names` has those ("host:port") that could not be looked up, and when by the loop's clock, in seconds.
+    """
 
     multi: Multi
     policy: AddressPolicy | None = None
     cookies: Any = None
+    failed_names: dict[str, float] = field(default_factory=dict)
+
+    def note_failed_name(self, name: str, now_s: float) -> None:
+        """Remember that a name could not be looked up."""
+        self.failed_names.setdefault(name, now_s)
+        if len(self.failed_names) > _MAX_FAILED_NAMES:
+            del self.failed_names[next(iter(self.failed_names))]
+
+    def forgets_failed_name(self, name: str, now_s: float) -> bool:
+        """Whether the name is to be looked up again although it failed, because that was FAILED_NAME_S ago or more."""
+        failed_s = self.failed_names.get(name)
+        if failed_s is None or now_s < failed_s + FAILED_NAME_S:
+            return False
+        del self.failed_names[name]
+        return True
 
 
 class Transfer:
@@ -66,6 +87,7 @@ class Transfer:
         self.buffer = BytesIO()
         self.received = 0
         self.failure: BaseException | None = None
+        self._means = means
         self._multi = means.multi
         self._policy = means.policy
         self._interrupt = interrupt
@@ -99,6 +121,11 @@ class Transfer:
                 raise ValueError("proxy_host: behind a proxy the address policy would see the proxy's address only")
             curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
         configure(curl, request, self.url, deadline_s)
+        # libcurl keeps a failure for half as long as an answer (8.16): a name that is new, or whose server was away for
+        # a moment, would stay lost for half a minute.
+        name = self._find_name()
+        if self._means.failed_names and self._means.forgets_failed_name(name, asyncio.get_running_loop().time()):
+            curl.setopt(pycurl.RESOLVE, [f"-{name}"])
         curl.setopt(pycurl.HEADERFUNCTION, self._take_header)
         curl.setopt(pycurl.WRITEFUNCTION, self._take_body)
         if request.body_producer is not None:
@@ -304,10 +331,19 @@ class Transfer:
             return self.failure
         if errno == 0:
             return None  # one address of several was refused, another one has answered
+        if errno in _NAME_ERRORS:
+            self._means.note_failed_name(self._find_name(), asyncio.get_running_loop().time())
         if errno in _TIMEOUT_ERRORS:
             stage, limit = self._find_stage()
             return HTTPTimeoutError(stage, elapsed_s, limit)
         return CurlError(errno, message or pycurl.Curl().errstr() or f"libcurl error {errno}")
+
+    def _find_name(self) -> str:
+        """The name that is looked up, with its port, as libcurl's cache calls it."""
+        if self.request.proxy_host:
+            return f"{self.request.proxy_host.lower()}:{self.request.proxy_port}"
+        _, host, port = origin_of(self.url)
+        return f"{host}:{port}"
 
     def _find_stage(self) -> tuple[str, str]:
         """Where time ran out, and the limit that says so."""
