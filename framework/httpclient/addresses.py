@@ -11,8 +11,8 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_netw
 _NAT64 = IPv6Network("64:ff9b::/96")
 # RFC 4291 §2.5.5.1: `::127.0.0.1`, deprecated, but some stacks still route it.
 _COMPATIBLE = IPv6Network("::/96")
-# RFC 4291 §2.4: all of IPv6 that was ever given out. `is_global` lets pass what no registry lists: fec0::/10 (site-local),
-# ::ffff:0:127.0.0.1 (RFC 2765), 4000::/2 and up, which a network may use as it likes.
+# RFC 4291 §2.4: all of IPv6 that was ever given out. `is_global` lets pass what no registry lists: fec0::/10
+# (site-local), ::ffff:0:127.0.0.1 (RFC 2765), and everything from 4000:: up, which a network may use as it likes.
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 
 

@@ -301,7 +301,7 @@ class Transfer:
         loop, limit_s = asyncio.get_running_loop(), self.request.idle_timeout or 0.0
         now_s = loop.time()
         sent = int(self.curl.getinfo(pycurl.SIZE_UPLOAD_T))
-        is_ours = self.taking is not None or self._is_up_paused or not self.curl.getinfo(pycurl.PRETRANSFER_TIME)
+        is_ours = self.taking is not None or self._is_up_paused or not self._is_connected()
         if is_ours or (sent != self._sent and self._producing is None) or self._idle_timer is None:
             self._touched_s = now_s
             self._sent = sent if self._producing is None else self._sent
@@ -349,22 +349,29 @@ class Transfer:
         """Where time ran out, and the limit that says so."""
         request, times, parts = self.request, self.read_times(), urlsplit(self.url)
         host = f"{request.proxy_host}:{request.proxy_port}" if request.proxy_host else parts.netloc
-        limits = f"connect_timeout={request.connect_timeout}", f"request_timeout={request.request_timeout}"
-        if not times["pretransfer"]:
+        connect_s, whole_s = request.connect_timeout, request.request_timeout
+        whole = f"request_timeout={whole_s}"
+        # libcurl says by itself that this is not yet the answer's time only while the transfer runs: at a failure it
+        # sets all times behind name and connection. What was sent of the request stays what it was.
+        if not self._is_connected():
+            limit = f"connect_timeout={connect_s}" if connect_s and (not whole_s or connect_s <= whole_s) else whole
             if not times["namelookup"]:
-                return f"while looking up {request.proxy_host or parts.hostname}", limits[0]
+                return f"while looking up {request.proxy_host or parts.hostname}", limit
             if not times["connect"]:
-                return f"while connecting to {host}", limits[0]
+                return f"while connecting to {host}", limit
             if request.proxy_host and parts.scheme == "https" and not self.curl.getinfo(pycurl.HTTP_CONNECTCODE):
-                return f"while the proxy {host} was connecting to {parts.netloc}", limits[0]
-            if parts.scheme == "https":
-                return f"in the TLS handshake with {parts.netloc}", limits[0]
+                return f"while the proxy {host} was connecting to {parts.netloc}", limit
+            return f"in the TLS handshake with {parts.netloc}", limit
         if self.code >= 200 and not self._is_in_head:
-            return f"while receiving the body from {host}, after {self.received} bytes", limits[1]
+            return f"while receiving the body from {host}, after {self.received} bytes", whole
         sent = int(self.curl.getinfo(pycurl.SIZE_UPLOAD_T))
         if sent < len(request.body or b"") or (request.body_producer is not None and not self._is_sent_up):
-            return f"while sending the body to {host}, after {sent} bytes", limits[1]
-        return f"while waiting for the answer of {host}", limits[1]
+            return f"while sending the body to {host}, after {sent} bytes", whole
+        return f"while waiting for the answer of {host}", whole
+
+    def _is_connected(self) -> bool:
+        """Whether the request itself is on its way: there is a connection, a tunnel if one is needed, and TLS."""
+        return self.code > 0 or bool(self.curl.getinfo(pycurl.REQUEST_SIZE))
 
     def read_times(self) -> dict[str, float]:
         """Seconds from the transfer's start until each of its stages was done."""

@@ -44,7 +44,7 @@ class Resolver:
 
 
 def asking(port, **options):
-    """A prepare_curl_callback for requests that look up names at the resolver on this port; options by pycurl's names."""
+    """A prepare_curl_callback by which names are looked up at the resolver on this port; options by pycurl's names."""
 
     def prepare(curl):
         curl.setopt(pycurl.DOH_URL, f"https://127.0.0.1:{port}/")
