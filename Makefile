@@ -1,6 +1,6 @@
 # Every verb is one target, and each is one file in docker/ops; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help up down destroy-data logs ps sh db test bench dev roll hold resume status lock
+.PHONY: help up down destroy-data logs ps sh db test bench bench-peers profile dev roll hold resume status lock
 
 help: ## List the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,8 +29,14 @@ db: ## A prompt in the database
 test: ## Lint, types and all tests, in containers; ONLY=unit or ONLY=appliance for a part
 	@sh docker/ops/test.sh
 
-bench: ## Requests per second through nginx, as a table
+bench: ## Requests per second through nginx, and a page beside its peers; two minutes, the report is in build/bench
 	@sh docker/ops/bench.sh
+
+bench-peers: ## Every job beside every peer, half an hour; ARGS="--peers squall,tornado --jobs page" for a part
+	@sh docker/ops/bench-peers.sh
+
+profile: ## Where the time goes, as a flame graph in build/profile; JOB=page LOAD=wrk25
+	@sh docker/ops/profile.sh
 
 dev: ## Like up, with the working tree's code; follows the app's log
 	@sh docker/ops/dev.sh

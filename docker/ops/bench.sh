@@ -1,8 +1,9 @@
 #!/bin/sh
-# Requests per second through nginx, as a table. URL_PATH, REQUESTS and CONCURRENCY may be set; the default is the hello page.
+# Requests per second through nginx as `ab` counts them, and a page beside its peers; the report goes to build/bench.
+# URL_PATH, REQUESTS and CONCURRENCY may be set; the default is the hello page, 100000 and 25.
 set -eu
 . "$(dirname "$0")/lib.sh"
 need_stack nginx
-step "test image: building" sh docker/ops/build-test-image.sh
-exec docker run --rm --network host -v "$PWD/docker/test/bench.sh:/bench.sh:ro" "$(setting IMAGES squall)-test:dev" \
-    sh /bench.sh "http://$(setting NGINX_LISTEN 127.0.0.1:8080)${URL_PATH:-/hello}" "${REQUESTS:-100000}" "${CONCURRENCY:-1 25 100}"
+exec sh docker/ops/bench-image.sh python -m tests.benchmarks.appliance \
+    --url "http://$(setting NGINX_LISTEN 127.0.0.1:8080)${URL_PATH:-/hello}" --environments /opt/peers \
+    --requests "${REQUESTS:-100000}" --concurrency "${CONCURRENCY:-25}"

@@ -14,16 +14,22 @@ compile() {
         apt-get install -y -qq --no-install-recommends python3-venv
         python3 -m venv /tmp/venv
         /tmp/venv/bin/pip install -q pip-tools
+        # lock TARGET SOURCE…
         lock() {
             target=$1
             shift
             # No address of an index may get into the file: where packages come from is the business of each machine.
             /tmp/venv/bin/pip-compile -q --generate-hashes --allow-unsafe --strip-extras --no-header --no-emit-options \
-                --no-emit-index-url --no-emit-trusted-host --no-emit-find-links "$@" -o /tmp/lock.txt pyproject.toml
+                --no-emit-index-url --no-emit-trusted-host --no-emit-find-links "$@" -o /tmp/lock.txt
             { echo "# Written by \`make lock\` from pyproject.toml. Every file is named by its hash; where it comes from is the machine'"'"'s business."; cat /tmp/lock.txt; } > "$target"
             rm /tmp/lock.txt
         }
-        lock docker/app/requirements.txt --extra appliance
-        lock docker/test/requirements.txt --extra appliance --extra test'
+        lock docker/app/requirements.txt --extra appliance pyproject.toml
+        lock docker/test/requirements.txt --extra appliance --extra test --extra bench pyproject.toml
+        peers=tests/benchmarks/peers/requirements
+        lock $peers/main.txt --extra bench pyproject.toml $peers/main.in
+        for name in robyn sanic socketify; do
+            lock $peers/$name.txt $peers/$name.in
+        done'
 }
 step "dependencies: locking" compile

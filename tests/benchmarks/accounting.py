@@ -42,22 +42,28 @@ def _tasks_of(pid: int) -> list[Path]:
         return []
 
 
-def parse_stat(text: str) -> float:
+def parse_stat(text: str) -> tuple[float, float]:
     """Seconds of CPU time, user and system, of a process and of its children that were waited for: /proc/PID/stat."""
     # The name stands in parentheses and may hold anything, blanks and parentheses too.
-    fields = text.rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / TICKS_PER_S
+    user, system, waited_user, waited_system = map(int, text.rpartition(")")[2].split()[11:15])
+    return (user + waited_user) / TICKS_PER_S, (system + waited_system) / TICKS_PER_S
+
+
+def measure_times(roots: Iterable[int]) -> tuple[float, float]:
+    """Seconds of CPU time that the trees have taken since they began: their own, and the kernel's for them."""
+    user_s = system_s = 0.0
+    for pid in list_tree(roots):
+        try:
+            user, system = parse_stat(Path(f"/proc/{pid}/stat").read_text())
+        except OSError:
+            continue  # ended meanwhile: its parent has its time
+        user_s, system_s = user_s + user, system_s + system
+    return user_s, system_s
 
 
 def measure_cpu(roots: Iterable[int]) -> float:
     """Seconds of CPU time that the trees have taken since they began."""
-    total = 0.0
-    for pid in list_tree(roots):
-        try:
-            total += parse_stat(Path(f"/proc/{pid}/stat").read_text())
-        except OSError:
-            pass  # ended meanwhile: its parent has its time
-    return total
+    return sum(measure_times(roots))
 
 
 def measure_memory(roots: Iterable[int]) -> Memory:

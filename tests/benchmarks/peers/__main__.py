@@ -8,7 +8,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import machine
+from tests.benchmarks import machine, publish
 from tests.benchmarks.loads import LOADS
 from tests.benchmarks.peers import contestants, measuring, memory, stack
 from tests.benchmarks.peers.jobs import JOBS
@@ -31,6 +31,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--environments", type=Path, default=None, help="folder with one virtual environment per set of peers"
     )
     parser.add_argument("--output", type=Path, default=Path("build/bench/peers"))
+    parser.add_argument("--publish", action="store_true", help="write BENCHMARKS.md and the baseline from the run as well")
     parser.add_argument("--list", action="store_true", help="say who there is, and end")
     parsed = parser.parse_args(arguments)
     if parsed.stack == "only":
@@ -85,6 +86,8 @@ def main() -> None:
     }
     (arguments.output / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     print(write_peers(results, arguments.output))
+    if arguments.publish:
+        print(publish.publish(results, publish.ROOT))
 
 
 if __name__ == "__main__":

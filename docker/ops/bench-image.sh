@@ -1,0 +1,23 @@
+#!/bin/sh
+# bench-image.sh COMMAND…: build what benchmarks run in, and run a command there; quick if nothing changed.
+set -eu
+. "$(dirname "$0")/lib.sh"
+IMAGES=$(setting IMAGES squall)
+sh docker/ops/engine.sh bench
+step "test image: building" sh docker/ops/build-test-image.sh
+step "bench image: building" docker buildx build --load --quiet -f docker/bench/Dockerfile -t "$IMAGES-bench:dev" \
+    --build-arg "TEST_IMAGE=$IMAGES-test:dev" \
+    --secret "id=ca_bundle,src=$(setting CA_BUNDLE /etc/ssl/certs/ca-certificates.crt)" \
+    --secret id=pip_conf,src=build/pip.conf .
+mkdir -p build/bench build/profile
+interactive=
+[ ! -t 1 ] || interactive=--tty
+# The host's network, since the load is not to pass through the engine's proxy; ptrace, since a profiler looks into its child.
+# shellcheck disable=SC2016
+exec docker run --rm --init $interactive --network host --cap-add SYS_PTRACE --ulimit nofile=65536:65536 --shm-size 512m \
+    -v "$PWD:$PWD" -w "$PWD" -e "OWNER=$(stat -c %u:%g .)" "$IMAGES-bench:dev" sh -c '
+    "$@"
+    status=$?
+    chown -R "$OWNER" build/bench build/profile
+    [ ! -d docs/benchmarks ] || chown -R "$OWNER" docs/benchmarks BENCHMARKS.md
+    exit $status' bench "$@"
