@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
@@ -28,6 +29,7 @@ def _window(width: int, *, has_scripts: bool = True) -> Iterator[WebDriver]:
         options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
+    driver.implicitly_wait(10)  # an element may not have arrived yet when the page's first words are shown
     try:
         yield driver
     finally:
@@ -45,7 +47,9 @@ def _wait_for(driver: WebDriver, text: str) -> None:
     def is_shown(_: WebDriver) -> bool:
         return text in driver.find_element(By.TAG_NAME, "body").text
 
-    WebDriverWait(driver, 10).until(is_shown, f"{text!r} is not shown")
+    # The old page may go away between finding its body and reading it.
+    leaving = (NoSuchElementException, StaleElementReferenceException)
+    WebDriverWait(driver, 10, ignored_exceptions=leaving).until(is_shown, f"{text!r} is not shown")
 
 
 def _post(driver: WebDriver, text: str) -> None:
