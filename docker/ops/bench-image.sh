@@ -14,7 +14,7 @@ interactive=
 [ ! -t 1 ] || interactive=--tty
 # The host's network, since the load is not to pass through the engine's proxy; ptrace, since a profiler looks into its child.
 # shellcheck disable=SC2016
-exec docker run --rm --init $interactive --network host --cap-add SYS_PTRACE --ulimit nofile=65536:65536 --shm-size 512m \
+exec docker run --rm --init $interactive --network host --cap-add SYS_PTRACE --shm-size 512m \
     -v "$PWD:$PWD" -w "$PWD" -e "OWNER=$(stat -c %u:%g .)" "$IMAGES-bench:dev" sh -c '
     "$@"
     status=$?

@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.appliance --url http://127.0.0.1:8080/hello --requests 100000
 
-Each load is put on nginx with our frontends behind it and, in turns, on an nginx that answers a constant itself: the ratio is
-what can be compared with other machines and with the committed baseline. Writes results.json, report.md, the charts and
-the history below --output.
+Each load is put on nginx with our frontends behind it and, in turns, on an nginx that answers a constant itself: the
+ratio is what can be compared with other machines and with the committed baseline. Writes results.json, report.md, the
+charts and the history below --output.
 """
 
 import argparse
@@ -41,7 +41,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--requests", type=int, default=100_000, help="for each run of ab")
     parser.add_argument("--concurrency", default="25", help="connections at a time; several, separated by blanks")
     parser.add_argument("--rounds", type=int, default=2, help="how often each load is put on each")
-    parser.add_argument("--page-rounds", type=int, default=5, help="the same for the page, a second each; 0 leaves it out")
+    parser.add_argument(
+        "--page-rounds", type=int, default=5, help="the same for the page, a second each; 0 leaves it out"
+    )
     parser.add_argument("--environments", type=Path, default=None, help="as for tests.benchmarks.peers")
     parser.add_argument("--output", type=Path, default=Path("build/bench"))
     parsed = parser.parse_args(arguments)
@@ -119,7 +121,9 @@ def format_load(results: Results, load: str) -> str:
 
 def list_all_ratios(results: Results) -> dict[str, float]:
     """The appliance beside the limit, and the page beside its peers; more is better."""
-    own = {f"{load}: appliance / nginx alone": results.ratio(JOB, load, OURS, LIMIT, "rate") for load in loads_of(results)}
+    own = {
+        f"{load}: appliance / nginx alone": results.ratio(JOB, load, OURS, LIMIT, "rate") for load in loads_of(results)
+    }
     return {**own, **list_ratios(results)}
 
 
@@ -134,7 +138,7 @@ def format_report(results: Results, url: str, requests: int, changes: str, chart
     judged = format_targets(judge(results)) if results.names("page") else ""
     parts = [
         "# The appliance under ApacheBench\n",
-        f"`ab -n {requests}` against {url}, medians of {results.rounds} rounds; nginx alone answers a constant itself.\n",
+        f"`ab -n {requests}` against {url}, medians of {results.rounds} rounds. nginx alone answers a constant.\n",
         f"```\n{lines}\n```\n",
         *(f"![{name}]({name}.svg)\n" for name in charts),
         f"## A page beside its peers\n\n{judged}\n{format_jobs(results)}" if judged else "",

@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.micro [--seconds 5] [--publish]
 
-A multiple says little about a machine and much about the code: `tests/benchmarks/test_micro.py` holds each against the committed
-one, with room for noise, so that a lost factor of two is seen. --publish commits to those of this run.
+A multiple says little about a machine and much about the code: `tests/benchmarks/test_micro.py` holds each against the
+committed one, with room for noise, so that a lost factor of two is seen. --publish commits to those of this run.
 """
 
 import argparse
@@ -41,7 +41,9 @@ def yardstick() -> bytes:
     return ";".join([f"{name}={value}" for name, value in found.items()]).encode()
 
 
-def make_connection(callback: Callable[[HTTPRequest], object], access_log: AccessLog | None = None) -> Callable[[bytes], None]:
+def make_connection(
+    callback: Callable[[HTTPRequest], object], access_log: AccessLog | None = None
+) -> Callable[[bytes], None]:
     """A function that has the bytes arrive at the server, as the loop would."""
     server = HTTPServer(callback)
     server.wheel.start()

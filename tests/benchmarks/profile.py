@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.profile --job page --load wrk25 --seconds 10
 
-The frontend runs as it does beside its peers, with everything on that production has on. The kernel's share does not show
-in a flame graph of Python and C frames; it is printed beside it, from the kernel's own accounting.
+The frontend runs as it does beside its peers, with everything on that production has on. The kernel's share does not
+show in a flame graph of Python and C frames; it is printed beside it, from the kernel's own accounting.
 """
 
 import argparse

@@ -31,7 +31,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--environments", type=Path, default=None, help="folder with one virtual environment per set of peers"
     )
     parser.add_argument("--output", type=Path, default=Path("build/bench/peers"))
-    parser.add_argument("--publish", action="store_true", help="write BENCHMARKS.md and the baseline from the run as well")
+    parser.add_argument(
+        "--publish", action="store_true", help="write BENCHMARKS.md and the baseline from the run as well"
+    )
     parser.add_argument("--list", action="store_true", help="say who there is, and end")
     parsed = parser.parse_args(arguments)
     if parsed.stack == "only":

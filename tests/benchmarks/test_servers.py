@@ -1,0 +1,105 @@
+"""Servers under measurement, and the verdict on what they answer."""
+
+import dataclasses
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks import accounting
+from tests.benchmarks.peers import contestants, measuring
+from tests.benchmarks.peers.jobs import JOBS, prepare_headers, verify
+from tests.benchmarks.servers import Command, Server, ServerError, choose_cores, find_free_port, python_of
+
+PROGRAM = """
+import http.server, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "sum(range(3_000_000)); import time; time.sleep(60)"])
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = sys.argv[2].encode()
+        self.send_response(200); self.send_header("Content-Length", str(len(body))); self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *args): pass
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+def make_command(body: str, folder: Path) -> Command:
+    program = folder / "program.py"
+    program.write_text(textwrap.dedent(PROGRAM))
+    port = find_free_port()
+    return Command("other", [sys.executable, str(program), str(port), body], port)
+
+
+@pytest.fixture
+def squall(tmp_path: Path) -> Iterator[Server]:
+    (ours,) = contestants.select(["squall"])
+    plan = measuring.Plan([ours], ["page"], ["wrk25"], 1, 1, None, tmp_path)
+    with Server(dataclasses.replace(measuring.make_command(ours, plan, ""), core=None), tmp_path) as server:
+        yield server
+
+
+@pytest.mark.parametrize("name", ["hello", "page", "routes", "post"])
+def test_our_answers_are_verified(squall: Server, name: str) -> None:
+    verify(JOBS[name], squall, "", prepare_headers(JOBS[name], squall, ""))
+
+
+def test_page_without_its_session_is_refused(squall: Server) -> None:
+    with pytest.raises(ServerError, match="page"):
+        verify(JOBS["page"], squall, "", {"Accept-Language": "es"})
+
+
+@pytest.mark.parametrize("body", ["Hello, World", "", "Hello, world!"])
+def test_another_body_is_refused(tmp_path: Path, body: str) -> None:
+    with (
+        Server(make_command(body, tmp_path), tmp_path) as server,
+        pytest.raises(ServerError, match="expected 'Hello, world'"),
+    ):
+        verify(JOBS["hello"], server, "", {})
+
+
+def test_children_are_counted_and_ended(tmp_path: Path) -> None:
+    with Server(make_command("Hello, world", tmp_path), tmp_path) as server:
+        verify(JOBS["hello"], server, "", {})
+        tree = accounting.list_tree([server.pid])
+        assert len(tree) == 2
+        assert accounting.measure_memory([server.pid]).processes == 2
+        assert server.cpu_s() > 0
+    assert not any(
+        Path(f"/proc/{pid}/cmdline").exists() and b"program.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        for pid in tree
+    )
+
+
+def test_server_that_ends_at_once_says_why(tmp_path: Path) -> None:
+    command = Command("short", [sys.executable, "-c", "raise SystemExit('no such thing')"], find_free_port())
+    with pytest.raises(ServerError, match="short: exit 1: no such thing"), Server(command, tmp_path):
+        pass
+
+
+def test_contestant_that_was_not_installed(tmp_path: Path) -> None:
+    (tmp_path / "robyn.failed").write_text("no wheel for this machine\n")
+    (robyn,) = contestants.select(["robyn"])
+    plan = measuring.Plan([robyn], ["hello"], ["wrk25"], 1, 1, tmp_path, tmp_path)
+    with pytest.raises(ServerError, match="not installable here: no wheel for this machine"):
+        measuring.make_command(robyn, plan, "")
+
+
+def test_unknown_contestant() -> None:
+    with pytest.raises(ValueError, match="nobody is called nobody; there are squall, "):
+        contestants.select(["squall", "nobody"])
+
+
+def test_places() -> None:
+    assert python_of(Path("/peers"), "main") == "/peers/main/bin/python"
+    assert python_of(None, "main") == sys.executable
+    server, load = choose_cores()
+    assert server is None or server != load
+
+
+def test_stat_with_an_odd_name() -> None:
+    text = "7 (a ) b) S 1 2 3 4 5 6 7 8 9 10 " + " ".join(["100", "200", "10", "20"]) + " 20 0"
+    ticks = accounting.TICKS_PER_S
+    assert accounting.parse_stat(text) == (110 / ticks, 220 / ticks)
