@@ -40,6 +40,10 @@ def begin_old(
     target = known_old_targets.get(match[1])
     if target is None or match.lastgroup is not None or len(data) > server.plain_head_bytes:
         return None
+    return _begin_old(connection, target, data)
+
+
+def _begin_old(connection: "Connection", target: Target, data: bytes) -> HTTPRequest:
     request = connection.begin(target, data)
     connection.keep_alive = connection.keep_alive and _keeps_alive(data) is not None
     return request
@@ -51,10 +55,17 @@ def begin_with_late_host(connection: "Connection", server: "HTTPServer", data: b
     if match is None:
         return None
     line, host, length, early_length, late_host = match.groups()
-    target = known_targets.get((line, host or late_host))
+    key = line, host or late_host
+    target = known_targets.get(key)
     start = match.end()
     body_bytes = int(length or early_length or 0)
-    if target is None or len(data) - start != body_bytes or start > server.plain_head_bytes:
+    if target is None:
+        # ApacheBench says Connection before Host.
+        target = known_old_targets.get(key)
+        if target is None or start != len(data) or start > server.plain_head_bytes or length or early_length:
+            return None
+        return _begin_old(connection, target, data)
+    if len(data) - start != body_bytes or start > server.plain_head_bytes:
         return None
     if body_bytes and (body_bytes > server.limits.max_body_bytes or server.may_stream(target)):
         return None

@@ -106,7 +106,15 @@ def test_conditions_are_not_plain(loop):
 
 @pytest.mark.parametrize("line, is_kept", [(b"", False), (b"Connection: Keep-Alive\r\n", True)])
 def test_http_1_0_is_kept_only_if_it_says_so(loop, line, is_kept):
-    for _ in range(2):
-        data = b"GET /0 HTTP/1.0\r\nHost: h\r\n" + line + b"\r\n"
-        (request,) = asked(loop, data, times=1)
-        assert request.connection.keep_alive is is_kept
+    # ApacheBench says Connection before Host.
+    for fields in (b"Host: h\r\n" + line, line + b"A: b\r\nHost: h\r\n"):
+        for _ in range(2):
+            (request,) = asked(loop, b"GET /0 HTTP/1.0\r\n" + fields + b"\r\n", times=1)
+            assert request.connection.keep_alive is is_kept
+            assert (request.version, request.is_plain_get, request.body) == ("HTTP/1.0", False, b"")
+
+
+def test_http_1_0_with_a_body_goes_the_long_way(loop):
+    data = b"POST /old HTTP/1.0\r\nConnection: Keep-Alive\r\nHost: h\r\nContent-Length: 2\r\n\r\nab"
+    assert [(request.version, request.body) for request in asked(loop, data, times=3)] == [("HTTP/1.0", b"ab")] * 3
+    assert not asked(loop, data.replace(b"ab", b"a"), times=1)
