@@ -4,6 +4,7 @@ Speaks what today's clients need: signature versions 4 and 2 in header and URL, 
 uploads, copies, ranges, conditions, batch deletes and both listings, in path and virtual-host style.
 
     signatures  who signed a request
+    checksums   what a client says of its bytes
     payload     an upload's bytes, plain or chunked, checked while they arrive
     store       buckets and objects on disk
     documents   S3's XML

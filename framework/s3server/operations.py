@@ -6,12 +6,12 @@ already.
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
 from framework import httputil
-from framework.s3server import documents
+from framework.s3server import checksums, documents
 from framework.s3server.replies import Reply, check_preconditions, is_unmodified, kept_headers, parse_range
 from framework.s3server.signatures import Grant, SignedRequest
 from framework.s3server.store import Draft, Part, Store, Stored, StoreError
@@ -36,6 +36,19 @@ _OVERRIDES = frozenset(
 MAX_KEY_BYTES = 1024
 MIN_PART_BYTES = 5 << 20
 MAX_PARTS = 10_000
+# So often an object may be replaced between the look into the index and the opening of its file.
+_LOOKS = 10
+# What asks for something that this server does not do. To say yes and not do it would be worse than to refuse.
+_REFUSED_HEADERS = (
+    "x-amz-server-side-encryption",
+    "x-amz-copy-source-server-side-encryption",
+    "x-amz-grant-",
+    "x-amz-object-lock-",
+    "x-amz-bucket-object-lock-",
+    "x-amz-tagging",
+    "x-amz-website-redirect-location",
+)
+_PRIVATE_ACLS = frozenset({"private", "bucket-owner-full-control", "bucket-owner-read"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +76,21 @@ class Uploaded:
     etag: str
 
 
+def bucket_of_host(host: str, domain: str) -> str:
+    """The bucket that a Host below `domain` names; "" for none."""
+    name = host.lower().rpartition(":")[0] if re.search(r":[0-9]+$", host) else host.lower()
+    return name[: -len(domain) - 1] if domain and name.endswith("." + domain) else ""
+
+
 def split_target(path: str, host: str, domain: str) -> tuple[str, str]:
     """Bucket and key of a decoded path: virtual-host style below `domain`, path style elsewhere; "" for none.
 
     Raises:
         StoreError: 400, if the name is not valid.
     """
-    name = host.lower().rpartition(":")[0] if re.search(r":[0-9]+$", host) else host.lower()
-    if domain and name.endswith("." + domain):
-        bucket, key = name[: -len(domain) - 1], path[1:]
-    else:
-        bucket, _, key = path[1:].partition("/")
+    bucket, key = bucket_of_host(host, domain), path[1:]
+    if not bucket:
+        bucket, _, key = key.partition("/")
     if bucket and not _BUCKET.fullmatch(bucket):
         raise StoreError("InvalidBucketName", f"not a valid bucket name: {bucket!r}", 400)
     if len(key.encode()) > MAX_KEY_BYTES:
@@ -82,7 +99,7 @@ def split_target(path: str, host: str, domain: str) -> tuple[str, str]:
 
 
 def check_supported(operation: Operation) -> None:
-    """Refuse what names a sub-resource that is not served here.
+    """Refuse what names a sub-resource, or asks by a header for something, that is not served here.
 
     Taken for a request of the object or bucket itself, PUT ?tagging would overwrite the object with the tags' XML, and
     DELETE ?tagging or ?policy delete the object or the bucket.
@@ -96,6 +113,10 @@ def check_supported(operation: Operation) -> None:
             raise StoreError("NoSuchVersion", "this server keeps no versions", 404)
         if name in _SUBRESOURCES and not any(row[:2] == (operation.signed.method, name) for row in table):
             raise StoreError("NotImplemented", f"{operation.signed.method} ?{name} is not offered by this server", 501)
+    for name, value in operation.signed.headers.items():
+        is_refused = name.startswith(_REFUSED_HEADERS) and value not in ("", "false")
+        if is_refused or (name == "x-amz-acl" and value not in _PRIVATE_ACLS):
+            raise StoreError("NotImplemented", f"{name}: {value[:40]} is not offered by this server", 501)
 
 
 def perform(store: Store, operation: Operation) -> Reply:
@@ -103,7 +124,18 @@ def perform(store: Store, operation: Operation) -> Reply:
 
     Raises:
         StoreError: with S3's code and the HTTP status.
+        FileNotFoundError: a file of the store's is missing.
     """
+    for looks_left in reversed(range(_LOOKS)):
+        try:
+            return _perform_once(store, operation)
+        except FileNotFoundError:  # replaced or deleted since it was looked up
+            if not looks_left:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _perform_once(store: Store, operation: Operation) -> Reply:
     method = operation.signed.method
     if not operation.bucket:
         if method in ("GET", "HEAD"):
@@ -236,11 +268,12 @@ def _get_object(store: Store, operation: Operation) -> Reply:
     if is_unmodified(headers, stored):
         return Reply(304, headers={name: shown[name] for name in ("ETag", "Last-Modified")})
     part = parse_range(headers.get("range", ""), stored.size)
-    if part is None:
-        return Reply(200, headers=shown, stored=stored, count=stored.size)
-    offset, count = part
-    shown["Content-Range"] = f"bytes {offset}-{offset + count - 1}/{stored.size}"
-    return Reply(206, headers=shown, stored=stored, offset=offset, count=count)
+    status, (offset, count) = (206, part) if part else (200, (0, stored.size))
+    if part:
+        shown["Content-Range"] = f"bytes {offset}-{offset + count - 1}/{stored.size}"
+    # Once open, the bytes stay readable, whatever becomes of the object.
+    file = open(stored.path, "rb") if operation.signed.method == "GET" else None  # noqa: SIM115
+    return Reply(status, headers=shown, stored=stored, offset=offset, count=count, file=file)
 
 
 def _delete_object(store: Store, operation: Operation) -> Reply:
@@ -295,7 +328,11 @@ def _copy_part(store: Store, operation: Operation) -> Reply:
     source = _find_source(store, operation)
     part = parse_range(operation.signed.headers.get("x-amz-copy-source-range", ""), source.size) or (0, source.size)
     copied = _copy_draft(store, source, *part)
-    put_part(store, operation, copied)
+    try:
+        put_part(store, operation, copied)
+    except BaseException:
+        copied.draft.discard()
+        raise
     return Reply(body=_copy_result("CopyPartResult", copied.etag, source.modified))
 
 
@@ -317,9 +354,10 @@ def _complete_upload(store: Store, operation: Operation) -> Reply:
     upload = store.get_upload(operation.bucket, operation.key, operation.arguments["uploadId"])
     wanted = documents.parse_complete(operation.body)
     parts = choose_parts(wanted, store.list_parts(upload.id))
+    checksums.check_joined(operation.signed.headers, [part.path for part in parts])
     digests = b"".join(bytes.fromhex(part.etag) for part in parts)
     etag = f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
-    stored = store.complete_upload(operation.bucket, upload, parts, etag)
+    stored = store.complete_upload(operation.bucket, upload, parts, etag, _condition(operation))
     children: list[tuple[str, documents.Value]] = [
         ("Location", f"/{operation.bucket}/{operation.key}"), ("Bucket", operation.bucket), ("Key", operation.key),
         ("ETag", f'"{stored.etag}"'),
@@ -365,16 +403,38 @@ def _list_parts(store: Store, operation: Operation) -> Reply:
 
 def put_object(store: Store, operation: Operation, uploaded: Uploaded) -> Reply:
     """Store an uploaded body as an object, if If-None-Match and If-Match allow it."""
+    stored = store.put(
+        operation.bucket,
+        operation.key,
+        uploaded.draft,
+        uploaded.size,
+        uploaded.etag,
+        kept_headers(operation.signed.headers),
+        _condition(operation),
+    )
+    return Reply(headers={"ETag": f'"{stored.etag}"'})
+
+
+def _condition(operation: Operation) -> Callable[[Stored | None], None] | None:
+    """What If-None-Match and If-Match ask of the object that is to be replaced; None if the request has neither."""
     headers = operation.signed.headers
-    if "if-none-match" in headers or "if-match" in headers:
-        present = store.find(operation.bucket, operation.key)
+    if "if-none-match" not in headers and "if-match" not in headers:
+        return None
+
+    def check(present: Stored | None) -> None:
         check_preconditions(headers, present)
         if present is not None and "if-none-match" in headers and is_unmodified(headers, present):
             raise StoreError("PreconditionFailed", "the object exists already", 412)
-    stored = store.put(
-        operation.bucket, operation.key, uploaded.draft, uploaded.size, uploaded.etag, kept_headers(headers)
-    )
-    return Reply(headers={"ETag": f'"{stored.etag}"'})
+
+    return check
+
+
+def headers_of_body(operation: Operation) -> Mapping[str, str]:
+    """The headers by which the body is checked: the checksum of a completion is that of the object it makes."""
+    headers = operation.signed.headers
+    if operation.signed.method == "POST" and "uploadId" in operation.arguments:
+        return {name: value for name, value in headers.items() if name not in checksums.names_in(headers)}
+    return headers
 
 
 def put_part(store: Store, operation: Operation, uploaded: Uploaded) -> Reply:

@@ -8,44 +8,13 @@ line.
 import base64
 import hashlib
 import hmac
-import zlib
 from collections.abc import Mapping
-from typing import Protocol
 
+from framework.s3server import checksums
 from framework.s3server.signatures import UNSIGNED_PAYLOAD, AccessError, Grant, sign_chunk, sign_trailer
 
 MAX_LINE_BYTES = 4096  # a chunk header is under 120 bytes, the trailer a few lines
 MAX_CHUNK_BYTES = 1 << 32
-
-
-class _Digest(Protocol):
-    def update(self, data: bytes, /) -> None: ...
-    def digest(self) -> bytes: ...
-
-
-class _Crc32:
-    """CRC-32 with the interface of hashlib."""
-
-    def __init__(self) -> None:
-        self._value = 0
-
-    def update(self, data: bytes) -> None:
-        self._value = zlib.crc32(data, self._value)
-
-    def digest(self) -> bytes:
-        return self._value.to_bytes(4, "big")
-
-
-def _find_checksum(name: str) -> _Digest | None:
-    # CRC-32C and CRC-64/NVME are not in the standard library; the MD5 in the ETag still lets a client compare.
-    match name.lower():
-        case "x-amz-checksum-crc32":
-            return _Crc32()
-        case "x-amz-checksum-sha1":
-            return hashlib.sha1(usedforsecurity=False)
-        case "x-amz-checksum-sha256":
-            return hashlib.sha256()
-    return None
 
 
 class PayloadReader:
@@ -70,9 +39,9 @@ class PayloadReader:
         self._chunk_signature = ""
         self._chunk_sha256 = hashlib.sha256()
         self._trailer: list[bytes] | None = None
-        names = [name for name in headers if name.startswith("x-amz-checksum-")]
+        names = checksums.names_in(headers)
         names += [name.strip().lower() for name in headers.get("x-amz-trailer", "").split(",") if name.strip()]
-        self._checksums = {name: digest for name in names if (digest := _find_checksum(name)) is not None}
+        self._checksums = {name: checksums.make(name) for name in names}
         self._trailer_values: dict[str, str] = {}
 
     def feed(self, data: bytes) -> bytes:
@@ -178,7 +147,7 @@ class PayloadReader:
             raise AccessError("BadDigest", "the body differs from its Content-MD5", 400)
         for name, checksum in self._checksums.items():
             given = self._headers.get(name) or self._trailer_values.get(name, "")
-            if given and given != base64.b64encode(checksum.digest()).decode():
+            if given != checksums.encode(checksum):
                 raise AccessError("BadDigest", f"the body differs from its {name}", 400)
 
     def _check_trailer(self, lines: list[bytes]) -> None:

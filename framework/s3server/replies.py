@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 from framework import clock, httputil
 from framework.request import HTTPRequest
@@ -31,7 +32,10 @@ MAX_METADATA_BYTES = 2048  # S3's own limit
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer; `part` is the piece of a stored object to send instead of `body`: offset and count in bytes."""
+    """One answer; of a `stored` object, `count` bytes from `offset` are sent instead of `body`, out of `file`.
+
+    Whoever gets the answer closes the file.
+    """
 
     status: int = 200
     body: bytes = b""
@@ -39,6 +43,7 @@ class Reply:
     stored: Stored | None = None
     offset: int = 0
     count: int = 0
+    file: BinaryIO | None = None
 
     def format_head(self, request: HTTPRequest, request_id: str) -> bytes:
         """Status line and headers, Content-Length and Connection among them."""

@@ -8,11 +8,12 @@ import asyncio
 import errno
 import logging
 import secrets as random
+import sqlite3
 import time
 from collections.abc import Awaitable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, unquote
 
 from framework.errors import FrameworkError
@@ -29,6 +30,7 @@ logger = logging.getLogger("framework.general")
 MAX_OBJECT_BYTES = 5 << 40  # S3's limit
 MAX_DISCARD_BYTES = 1 << 20  # a refused upload of up to this size is read to its end, so that the client sees why
 WORKERS = 8
+SWEEP_EVERY_S = 3600.0
 
 
 class S3Application:
@@ -45,6 +47,7 @@ class S3Application:
         self.domain = domain.lower()
         self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="s3")
         self._tasks: set[asyncio.Task[None]] = set()
+        self._next_sweep = 0.0
 
     def __call__(self, request: HTTPRequest) -> Awaitable[None]:
         return self._serve(request)
@@ -54,6 +57,7 @@ class S3Application:
         if request.method != "PUT":
             request.connection.set_max_body_size(documents.MAX_DOCUMENT_BYTES)
             return None
+        self._sweep_if_due()
         request.connection.set_max_body_size(MAX_OBJECT_BYTES)
         try:
             operation = self.authorize(request)
@@ -62,7 +66,10 @@ class S3Application:
         if not operation.key or "x-amz-copy-source" in operation.signed.headers:
             request.connection.set_max_body_size(documents.MAX_DOCUMENT_BYTES)
             return None
-        return _Upload(self, request, operation)
+        try:
+            return _Upload(self, request, operation)
+        except AccessError as error:  # a checksum that nobody can check
+            return _Refusal(self, request, error)
 
     def authorize(self, request: HTTPRequest) -> Operation:
         """What the request asks for, once its signature is verified.
@@ -77,7 +84,8 @@ class S3Application:
         except ValueError as error:
             raise StoreError("InvalidURI", "the target is not percent-encoded UTF-8", 400) from error
         headers = {name.lower(): value for name, value in request.headers.items()}
-        signed = SignedRequest(request.method, path, query, headers)
+        of_host = operations.bucket_of_host(request.host, self.domain)
+        signed = SignedRequest(request.method, path, query, headers, of_host)
         grant = verify(signed, self.secrets, time.time())
         bucket, key = operations.split_target(path, request.host, self.domain)
         operation = Operation(signed, grant, bucket, key)
@@ -103,7 +111,7 @@ class S3Application:
         try:
             operation = self.authorize(request)
             if request.body:
-                checked = PayloadReader(operation.signed.headers, operation.grant)
+                checked = PayloadReader(operations.headers_of_body(operation), operation.grant)
                 body = checked.feed(request.body)
                 checked.close()
                 operation = Operation(operation.signed, operation.grant, operation.bucket, operation.key, body)
@@ -121,9 +129,9 @@ class S3Application:
         self, request: HTTPRequest, operation: Operation, draft: Any, reader: PayloadReader | None
     ) -> None:
         """Check what arrived, store it and answer; without a reader the body is empty."""
-        if reader is None:
-            reader = PayloadReader(operation.signed.headers, operation.grant)
         try:
+            if reader is None:
+                reader = PayloadReader(operation.signed.headers, operation.grant)
             reader.close()
             put = operations.put_part if "uploadId" in operation.arguments else operations.put_object
             uploaded = Uploaded(draft, reader.size, reader.md5.hexdigest())
@@ -138,31 +146,40 @@ class S3Application:
 
     async def send(self, request: HTTPRequest, reply: Reply) -> None:
         """Put the answer on the wire, the bytes of an object straight from its file."""
+        if reply.file is None:
+            if not request.connection.closed:
+                head = reply.format_head(request, random.token_hex(8))
+                request.connection.answer(head if request.method == "HEAD" else head + reply.body)
+            return
+        with reply.file as file:
+            if not request.connection.closed:
+                await self._send_file(request, reply, file)
+
+    async def _send_file(self, request: HTTPRequest, reply: Reply, file: BinaryIO) -> None:
         connection = request.connection
-        file = None
-        if reply.stored is not None and request.method != "HEAD":
-            try:
-                file = await self.run(open, reply.stored.path, "rb")
-            except FileNotFoundError:  # replaced or deleted since it was looked up
-                reply = refuse(request, StoreError("NoSuchKey", "the object was replaced just now: try again", 404))
-        if connection.closed:
-            if file is not None:
-                file.close()
-            return
-        head = reply.format_head(request, random.token_hex(8))
-        if file is None:
-            connection.answer(head if request.method == "HEAD" else head + reply.body)
-            return
         try:
-            connection.write(head)
+            connection.write(reply.format_head(request, random.token_hex(8)))
             if reply.count:
                 await connection.send_file(file, reply.offset, reply.count)
             connection.finish()
         except OSError as error:
             logger.info("s3server: %s %s: %s", request.method, request.path, error)
             connection.abort()
-        finally:
-            file.close()
+
+    def _sweep_if_due(self) -> None:
+        """Remove now and then what crashes have left; at the first upload after a start, too."""
+        if time.monotonic() >= self._next_sweep:
+            self._next_sweep = time.monotonic() + SWEEP_EVERY_S
+            self.spawn(self._sweep())
+
+    async def _sweep(self) -> None:
+        try:
+            removed = await self.run(self.store.sweep)
+        except (OSError, sqlite3.Error) as error:
+            logger.error("s3server: what crashes left could not be removed: %s", error)
+            return
+        if removed:
+            logger.info("s3server: removed %d files that crashes had left", removed)
 
 
 def refuse(request: HTTPRequest, error: AccessError | StoreError) -> Reply:
@@ -172,13 +189,18 @@ def refuse(request: HTTPRequest, error: AccessError | StoreError) -> Reply:
 
 def fail(request: HTTPRequest, error: Exception) -> Reply:
     """The error document of a failure that is not the client's; a full disk is 503, so that clients retry."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    if is_full or (isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode in _FULL):
         logger.error("s3server: the disk is full: make room under the root directory")
         return Reply(
             503, documents.format_error("SlowDown", "the disk is full", request.path, ""), {"Retry-After": "30"}
         )
     logger.error("s3server: %s %s failed", request.method, request.path, exc_info=error)
     return Reply(500, documents.format_error("InternalError", "the server failed; its log says why", request.path, ""))
+
+
+# SQLite calls it a failed write where the disk refuses to let a file grow.
+_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
 
 
 class _Upload:

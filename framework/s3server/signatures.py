@@ -47,12 +47,16 @@ class AccessError(FrameworkError):
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """The parts of a request that signatures cover. Names of `headers` are in lower case; `path` is decoded."""
+    """The parts of a request that signatures cover. Names of `headers` are in lower case; `path` is decoded.
+
+    `bucket_of_host` is the bucket that the host names, if it does: version 2 signs it with the path.
+    """
 
     method: str
     path: str
     query: list[tuple[str, str]]
     headers: Mapping[str, str]
+    bucket_of_host: str = ""
 
     def parameter(self, name: str) -> str:
         """The first value of a query parameter; "" if it is absent."""
@@ -117,7 +121,7 @@ def _verify_v4_query(request: SignedRequest, secrets: Mapping[str, str], now: fl
     timestamp = request.parameter("X-Amz-Date")
     signed_at = _parse_basic_date(timestamp)
     lifetime = request.parameter("X-Amz-Expires")
-    if not (lifetime.isascii() and lifetime.isdigit() and 1 <= int(lifetime) <= MAX_EXPIRY_S):
+    if not (lifetime.isascii() and lifetime.isdigit() and len(lifetime) <= 6 and 1 <= int(lifetime) <= MAX_EXPIRY_S):
         raise AccessError(
             "AuthorizationQueryParametersError", f"X-Amz-Expires: expected 1 to {MAX_EXPIRY_S} seconds", 400
         )
@@ -232,7 +236,7 @@ def _sign_v2(request: SignedRequest, secret: str, date: str) -> str:
     headers = request.headers
     amz = "".join(f"{name}:{headers[name].strip()}\n" for name in sorted(headers) if name.startswith("x-amz-"))
     named = sorted((name, value) for name, value in request.query if name in _V2_SUBRESOURCES)
-    resource = quote(request.path, safe="/-_.~")
+    resource = quote((f"/{request.bucket_of_host}" if request.bucket_of_host else "") + request.path, safe="/-_.~")
     if named:
         resource += "?" + "&".join(f"{name}={value}" if value else name for name, value in named)
     content = [headers.get("content-md5", ""), headers.get("content-type", "")]

@@ -14,7 +14,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,10 +156,11 @@ class Store:
         index.execute("BEGIN IMMEDIATE")
         try:
             yield index
+            index.execute("COMMIT")
         except BaseException:
-            index.execute("ROLLBACK")
+            if index.in_transaction:  # a full disk ends some by itself, and leaves others open when they commit
+                index.execute("ROLLBACK")
             raise
-        index.execute("COMMIT")
 
     # Buckets
 
@@ -200,14 +201,11 @@ class Store:
             StoreError: 404, if there is no such bucket.
         """
         self.check_bucket(bucket)
-        row = (
-            self._connect()
-            .execute(
-                "SELECT key, file, size, etag, modified, headers FROM objects WHERE bucket = ? AND key = ?",
-                (bucket, key),
-            )
-            .fetchone()
-        )
+        return self._find(self._connect(), bucket, key)
+
+    def _find(self, index: sqlite3.Connection, bucket: str, key: str) -> Stored | None:
+        statement = "SELECT key, file, size, etag, modified, headers FROM objects WHERE bucket = ? AND key = ?"
+        row = index.execute(statement, (bucket, key)).fetchone()
         return None if row is None else self._stored(row)
 
     def get(self, bucket: str, key: str) -> Stored:
@@ -217,21 +215,36 @@ class Store:
             raise StoreError("NoSuchKey", "no object has that key", 404)
         return found
 
-    def put(self, bucket: str, key: str, draft: Draft, size: int, etag: str, headers: dict[str, str]) -> Stored:
-        """The object that the draft has become; one of the same key is replaced.
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        draft: Draft,
+        size: int,
+        etag: str,
+        headers: dict[str, str],
+        check: Callable[[Stored | None], None] | None = None,
+    ) -> Stored:
+        """The object that the draft has become; one of the same key is replaced, unless `check` refuses that.
+
+        `check` gets what is there and may raise: nobody comes between its look and the replacement. Whatever fails,
+        nothing is left of the draft.
 
         Raises:
             StoreError: 404, if there is no such bucket.
         """
-        draft.commit()
-        path = self._place(draft.path)
+        path = self._keep(draft)
         modified = time.time()
         try:
             with self._transaction() as index:
+                if check is not None:
+                    check(self._find(index, bucket, key))
                 replaced = self._replace(index, bucket, key, (path.name, size, etag, modified, json.dumps(headers)))
-        except sqlite3.IntegrityError:
-            path.unlink()
-            raise StoreError("NoSuchBucket", f"no bucket is named {bucket}", 404) from None
+        except BaseException as error:
+            path.unlink(missing_ok=True)
+            if isinstance(error, sqlite3.IntegrityError):
+                raise StoreError("NoSuchBucket", f"no bucket is named {bucket}", 404) from None
+            raise
         self._remove_files(replaced)
         return Stored(key, path, size, etag, modified, headers)
 
@@ -333,22 +346,24 @@ class Store:
         return [Upload(row[0], row[1], row[2], json.loads(row[3])) for row in rows]
 
     def put_part(self, upload_id: str, number: int, draft: Draft, size: int, etag: str) -> None:
-        """Keep the draft as a part; one of the same number is replaced.
+        """Keep the draft as a part; one of the same number is replaced. Whatever fails, nothing is left of the draft.
 
         Raises:
             StoreError: 404, if the upload is gone.
         """
-        draft.commit()
-        path = self._place(draft.path)
+        path = self._keep(draft)
         try:
             with self._transaction() as index:
                 rows = index.execute("SELECT file FROM parts WHERE upload = ? AND number = ?", (upload_id, number))
                 replaced = [row[0] for row in rows]
                 values = (upload_id, number, path.name, size, etag, time.time())
                 index.execute("INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?, ?, ?)", values)
-        except sqlite3.IntegrityError:
-            path.unlink()
-            raise StoreError("NoSuchUpload", "the multipart upload was completed or aborted meanwhile", 404) from None
+        except BaseException as error:
+            path.unlink(missing_ok=True)
+            if isinstance(error, sqlite3.IntegrityError):
+                text = "the multipart upload was completed or aborted meanwhile"
+                raise StoreError("NoSuchUpload", text, 404) from None
+            raise
         self._remove_files(replaced)
 
     def list_parts(self, upload_id: str) -> list[Part]:
@@ -358,12 +373,19 @@ class Store:
         )
         return [Part(row[0], self._path(row[1]), *row[2:]) for row in rows]
 
-    def complete_upload(self, bucket: str, upload: Upload, parts: list[Part], etag: str) -> Stored:
-        """The object that the parts have become; copied in the kernel where the file system can."""
+    def complete_upload(
+        self,
+        bucket: str,
+        upload: Upload,
+        parts: list[Part],
+        etag: str,
+        check: Callable[[Stored | None], None] | None = None,
+    ) -> Stored:
+        """The object that the parts have become; copied in the kernel where the file system can. `check` as for put."""
         draft = self.begin()
         try:
             size = sum(_append(part.path, draft.path) for part in parts)
-            stored = self.put(bucket, upload.key, draft, size, etag, upload.headers)
+            stored = self.put(bucket, upload.key, draft, size, etag, upload.headers, check)
         except BaseException:
             draft.discard()
             raise
@@ -381,8 +403,8 @@ class Store:
         """Number of files removed that crashes left: drafts, and files that no object and no part names."""
         named = {row[0] for row in self._connect().execute("SELECT file FROM objects UNION SELECT file FROM parts")}
         limit = time.time() - older_than_s
-        orphans = [p for p in self.files.glob("*/*") if p.name not in named and p.stat().st_mtime < limit]
-        orphans += [p for p in self.drafts.iterdir() if p.stat().st_mtime < limit]
+        orphans = [p for p in self.files.glob("*/*") if p.name not in named and _is_older(p, limit)]
+        orphans += [p for p in self.drafts.iterdir() if _is_older(p, limit)]
         for path in orphans:
             path.unlink(missing_ok=True)
         return len(orphans)
@@ -392,20 +414,41 @@ class Store:
     def _path(self, name: str) -> Path:
         return self.files / name[:2] / name
 
-    def _place(self, draft: Path) -> Path:
-        path = self._path(draft.name)
-        path.parent.mkdir(exist_ok=True)
-        draft.rename(path)
-        directory = os.open(path.parent, os.O_RDONLY)
+    def _keep(self, draft: Draft) -> Path:
+        """Where the draft lies from now on, on disk for good."""
+        path = self._path(draft.path.name)
         try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+            draft.commit()
+            if not path.parent.exists():
+                path.parent.mkdir(exist_ok=True)
+                _sync_directory(self.files)
+            draft.path.rename(path)
+            _sync_directory(path.parent)
+        except BaseException:
+            draft.discard()
+            path.unlink(missing_ok=True)
+            raise
         return path
 
     def _remove_files(self, names: list[str]) -> None:
         for name in names:
             self._path(name).unlink(missing_ok=True)
+
+
+def _sync_directory(path: Path) -> None:
+    """Have the names in a directory survive a power cut."""
+    directory = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _is_older(path: Path, limit: float) -> bool:
+    try:
+        return path.stat().st_mtime < limit
+    except FileNotFoundError:  # somebody else was quicker
+        return False
 
 
 def _successor(prefix: str) -> str:

@@ -2,12 +2,16 @@
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from framework.s3server.store import Store, StoreError
+from tests.support.remains import leaving_nothing
 
 
 @pytest.fixture
@@ -140,3 +144,82 @@ def test_abort_upload_removes_the_parts(store: Store) -> None:
     assert _files(store) == 0
     with pytest.raises(StoreError, match="aborted"):
         store.put_part(upload_id, 1, store.begin(), 0, "e")
+
+
+def _list_plainly(keys: list[str], prefix: str, delimiter: str, after: str, limit: int) -> list[str]:
+    """What S3's documentation says of a listing, word by word: of all keys, those behind `after`, rolled up."""
+    names: list[str] = []
+    for key in sorted(keys, key=str.encode):
+        if not key.startswith(prefix):
+            continue
+        end = key.find(delimiter, len(prefix)) if delimiter else -1
+        name = key[: end + len(delimiter)] if end >= 0 else key
+        if name.encode() > after.encode() and name not in names:
+            names.append(name)
+    return names[:limit]
+
+
+_NAMES = st.text("ab/-ü", min_size=1, max_size=5)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sets(_NAMES, max_size=12), st.text("ab/", max_size=2), st.sampled_from(["", "/", "-", "ab"]), st.integers(1, 4)
+)
+def test_list_objects_as_a_plain_model_does(keys: set[str], prefix: str, delimiter: str, limit: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(folder)
+        store.create_bucket("bucket")
+        for key in keys:
+            _put(store, key)
+        after, pages = "", 0
+        while True:
+            page = store.list_objects("bucket", prefix, delimiter, after, limit)
+            found = sorted([stored.key for stored in page.objects] + page.prefixes, key=str.encode)
+            assert found == _list_plainly(list(keys), prefix, delimiter, after, limit)
+            pages += 1
+            if page.next_after is None:
+                break
+            after = page.next_after
+        assert pages <= len(keys) + 1
+        store.close()
+
+
+def test_failures_leave_nothing(store: Store) -> None:
+    """Neither a file nor a descriptor, whatever fails."""
+
+    def refuse(present: object) -> None:
+        raise StoreError("PreconditionFailed", "no", 412)
+
+    def fail() -> None:
+        for key, check in (("key", refuse), ("key", None)):
+            draft = store.begin()
+            draft.write(b"data")
+            with pytest.raises(StoreError):
+                store.put("bucket" if check else "other", key, draft, 4, "", {}, check)
+        draft = store.begin()
+        with pytest.raises(StoreError):
+            store.put_part("none", 1, draft, 0, "")
+        draft = store.begin()
+        draft.path.unlink()
+        with pytest.raises(FileNotFoundError):
+            store.put("bucket", "key", draft, 0, "", {})
+
+    fail()
+    with leaving_nothing():
+        for _ in range(250):
+            fail()
+    assert _files(store) == 0
+    assert list(store.drafts.iterdir()) == []
+
+
+def test_sweep_keeps_what_is_named_or_young(store: Store) -> None:
+    _put(store, "key")
+    draft = store.begin()
+    draft.write(b"under way")
+    (store.files / "aa").mkdir(exist_ok=True)
+    (store.files / "aa/aaorphan").write_bytes(b"of a crash")
+    assert store.sweep() == 0
+    assert store.sweep(older_than_s=-1) == 2
+    assert store.get("bucket", "key").path.exists()
+    draft.discard()
