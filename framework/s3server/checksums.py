@@ -23,8 +23,12 @@ _PIECE_BYTES = 1 << 20
 class Checksum(Protocol):
     """As hashlib's objects."""
 
-    def update(self, data: bytes, /) -> None: ...
-    def digest(self) -> bytes: ...
+    def update(self, data: bytes, /) -> None:
+        """Take more of the bytes."""
+
+    def digest(self) -> bytes:
+        """The checksum of all bytes so far, most significant byte first."""
+        ...
 
 
 class _Running:
