@@ -66,6 +66,7 @@ class HTTPServer:
         self._connections: set[Outgoing] = set()
         self._expected: set[asyncio.Protocol] = set()  # accepted, but not made known yet
         self._handed_over: set[asyncio.Transport] = set()
+        self._look_through_at = 64
         self._max_connections = most_connections(self.limits)
         self._is_empty: asyncio.Event | None = None
         if ssl_options is not None:
@@ -229,7 +230,10 @@ class HTTPServer:
 
     def hand_over(self, transport: asyncio.Transport) -> None:
         """Take note that a connection is somebody else's now; it still counts as a connection."""
-        self._handed_over = {t for t in self._handed_over if not t.is_closing()}
+        if len(self._handed_over) >= self._look_through_at:
+            # Now and then: for each, ten thousand websockets would look at one another.
+            self._handed_over = {t for t in self._handed_over if not t.is_closing()}
+            self._look_through_at = 2 * len(self._handed_over) + 64
         self._handed_over.add(transport)
 
     def believe_headers(self, request: HTTPRequest) -> None:

@@ -360,3 +360,36 @@ def test_send_file_to_a_client_that_goes_away(tmp_path):
 
     run(main)
     assert ends == ["gone", "gone"]
+
+
+def test_connections_handed_over_do_not_look_at_one_another():
+    looks = 0
+
+    class Upgraded(asyncio.Transport):
+        is_closed = False
+
+        def is_closing(self):
+            nonlocal looks
+            looks += 1
+            return self.is_closed
+
+    async def main():
+        nonlocal looks
+        server = HTTPServer(hello)
+        transports = [Upgraded() for _ in range(5000)]
+        for transport in transports:
+            server.hand_over(transport)
+        assert looks < 2 * len(transports)
+        assert server.connections == len(transports)
+        for transport in transports[1:]:
+            transport.is_closed = True
+        assert server.connections == 1
+        looks = 0
+        for _ in range(20_000):
+            gone = Upgraded()
+            gone.is_closed = True
+            server.hand_over(gone)
+        assert server.connections == 1
+        assert looks < 20_000 * 3, "those that are gone pile up"
+
+    asyncio.run(main())
