@@ -276,8 +276,9 @@ class Store:
         objects: list[Stored] = []
         prefixes: list[str] = []
         position, last = after, after
-        if delimiter and after.endswith(delimiter) and after.startswith(prefix):
-            position = _successor(after)  # the page before ended with this common prefix
+        # The page before ended with a common prefix, unless its last name is that of an object: "a/" below "a/".
+        if delimiter and after.startswith(prefix) and after.find(delimiter, len(prefix)) == len(after) - len(delimiter):
+            position = _successor(after)
         while True:
             row = self._next_row(bucket, prefix, position)
             if row is None:

@@ -9,6 +9,7 @@ committed one, with room for noise, so that a lost factor of two is seen. --publ
 import argparse
 import itertools
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import uvloop
 
@@ -42,11 +43,12 @@ def yardstick() -> bytes:
 
 
 def make_connection(
-    callback: Callable[[HTTPRequest], object], access_log: AccessLog | None = None
+    stack: ExitStack, callback: Callable[[HTTPRequest], object], access_log: AccessLog | None = None
 ) -> Callable[[bytes], None]:
-    """A function that has the bytes arrive at the server, as the loop would."""
+    """A function that has the bytes arrive at the server, as the loop would, until the stack is closed."""
     server = HTTPServer(callback)
     server.wheel.start()
+    stack.callback(server.wheel.stop)
     connection = Connection(server)
     connection.connection_made(Nowhere({"peername": ("127.0.0.1", 1024)}))
 
@@ -60,14 +62,14 @@ def make_connection(
     return receive
 
 
-def make_jobs() -> dict[str, Callable[[], object]]:
+def make_jobs(stack: ExitStack) -> dict[str, Callable[[], object]]:
     """Each part, as a call without arguments. Needs a running loop."""
     application = make_application()
     access_log = AccessLog(lambda text: None, lambda flush: None, "json")
     application.access_log = access_log
-    bare, handled = make_connection(answer_bare), make_connection(application, access_log)
+    bare, handled = make_connection(stack, answer_bare), make_connection(stack, application, access_log)
     routes = [(rf"/other/{n}/([0-9]+)", Entry) for n in range(1000)]
-    routed = make_connection(web.Application(routes, access_log=None))
+    routed = make_connection(stack, web.Application(routes, access_log=None))
     # Heads that differ, as browsers' do: nothing may be known already.
     heads = itertools.cycle([head(headers=BROWSER, number=number) for number in range(100_000, 104_000)])
     targets = itertools.cycle([head(target=f"/other/{n % 1000}/{n}") for n in range(4000)])
@@ -97,8 +99,9 @@ def make_jobs() -> dict[str, Callable[[], object]]:
 
 async def compare(seconds: float) -> dict[str, float]:
     """What each part costs, in yardsticks: the best of many short rounds, in which all take turns."""
-    jobs = make_jobs()
-    took = measure({"yardstick": yardstick, **jobs}, seconds, 0.004)  # type: ignore[dict-item]
+    with ExitStack() as stack:
+        jobs = make_jobs(stack)
+        took = measure({"yardstick": yardstick, **jobs}, seconds, 0.004)  # type: ignore[dict-item]
     return {name: took[name] / took["yardstick"] for name in jobs}
 
 

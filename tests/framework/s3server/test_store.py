@@ -4,10 +4,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from framework.s3server.store import Store, StoreError
@@ -162,13 +163,13 @@ def _list_plainly(keys: list[str], prefix: str, delimiter: str, after: str, limi
 _NAMES = st.text("ab/-ü", min_size=1, max_size=5)
 
 
+@example({"ab", "aba"}, "a", "ab", 1)
 @settings(max_examples=150, deadline=None)
 @given(
     st.sets(_NAMES, max_size=12), st.text("ab/", max_size=2), st.sampled_from(["", "/", "-", "ab"]), st.integers(1, 4)
 )
 def test_list_objects_as_a_plain_model_does(keys: set[str], prefix: str, delimiter: str, limit: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        store = Store(folder)
+    with tempfile.TemporaryDirectory() as folder, closing(Store(folder)) as store:
         store.create_bucket("bucket")
         for key in keys:
             _put(store, key)
@@ -182,7 +183,16 @@ def test_list_objects_as_a_plain_model_does(keys: set[str], prefix: str, delimit
                 break
             after = page.next_after
         assert pages <= len(keys) + 1
-        store.close()
+
+
+def test_folder_that_is_an_object_hides_nothing_on_the_next_page(store: Store) -> None:
+    for key in ("a/", "a/1", "a/2"):
+        _put(store, key)
+    first = store.list_objects("bucket", "a/", "/", "", 1)
+    assert [stored.key for stored in first.objects] == ["a/"]
+    assert first.next_after is not None
+    rest = store.list_objects("bucket", "a/", "/", first.next_after, 10)
+    assert [stored.key for stored in rest.objects] == ["a/1", "a/2"]
 
 
 def test_failures_leave_nothing(store: Store) -> None:
