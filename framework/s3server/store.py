@@ -277,7 +277,8 @@ class Store:
         prefixes: list[str] = []
         position, last = after, after
         # The page before ended with a common prefix, unless its last name is that of an object: "a/" below "a/".
-        if delimiter and after.startswith(prefix) and after.find(delimiter, len(prefix)) == len(after) - len(delimiter):
+        end = after.find(delimiter, len(prefix)) if delimiter and after.startswith(prefix) else -1
+        if end >= 0 and end + len(delimiter) == len(after):
             position = _successor(after)
         while True:
             row = self._next_row(bucket, prefix, position)
