@@ -19,9 +19,31 @@ init() {
 
 migrate() {
     file_setting DB_PASSWORD
-    [ -d app/migrations ] || { log "no app/migrations, nothing to do"; return 0; }
+    [ -n "${MIGRATE:-}" ] || [ -d app/migrations ] || { log "no MIGRATE and no app/migrations, nothing to do"; return 0; }
     python /opt/appliance/wait_for_database.py
-    exec python -m framework.database.migrate app/migrations
+    [ -n "${MIGRATE:-}" ] || exec python -m framework.database.migrate app/migrations
+    enter_application
+    log "migrating: $MIGRATE"
+    exec sh -euc "$MIGRATE"
+}
+
+# What is no package (Django's projects, most of FastAPI's) has its modules at the top level, and its files where it runs.
+enter_application() {
+    if [ ! -f app/__init__.py ]; then
+        cd app
+        export PYTHONPATH="$PYTHONPATH:$PWD"
+    fi
+}
+
+# Beside the frontends runs WORKER, or app/worker.py, or nothing.
+choose_worker() {
+    WORKER_COMMAND=${WORKER:-} HAS_WORKER=true
+    if [ -z "$WORKER_COMMAND" ]; then
+        if [ -f app/__init__.py ] && [ -f app/worker.py ]; then WORKER_COMMAND="python -m app.worker"; else
+            WORKER_COMMAND=true HAS_WORKER=false
+        fi
+    fi
+    export WORKER_COMMAND HAS_WORKER
 }
 
 serve() {
@@ -36,6 +58,8 @@ serve() {
     mv "$FRONTENDS_DIR/slots.new" "$FRONTENDS_DIR/slots"
     [ ! -d app/static ] || python /opt/appliance/statics.py app/static /srv/statics
     ulimit -n "$(ulimit -H -n)" # a frontend holds thousands of waiting pages; the soft limit is often 1024
+    choose_worker
+    enter_application
     log "release $RELEASE, $SLOTS slots"
     exec supervisord --configuration /opt/appliance/supervisord.conf
 }

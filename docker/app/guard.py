@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from xmlrpc.client import Fault
 
 import control
 
@@ -158,6 +159,8 @@ def main() -> None:
                 guard.tick()
         except OSError as error:
             log(f"supervisord does not answer: {error}")
+        except Fault as fault:  # it ends, and takes no more orders; we end with it
+            log(f"supervisord refuses: {fault.faultString}")
         print("RESULT 2\nOK", end="", flush=True)
 
 

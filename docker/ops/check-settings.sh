@@ -35,5 +35,10 @@ case "$(setting COMPOSE_FILE compose.yaml)" in
     *) [ "$(port_of "$listen")" -ge "$low" ] || die "port $(port_of "$listen") is reserved for root: 'sysctl net.ipv4.ip_unprivileged_port_start=80', or COMPOSE_FILE=compose.yaml:compose.publish.yaml" ;;
 esac
 
+# Only what lies in the repository reaches the image.
+is_in_repository() { case "$1" in /* | *..*) return 1 ;; *) [ -d "$1" ] ;; esac; }
+folder=$(setting APP_DIR app)
+is_in_repository "$folder" || die "APP_DIR is '$folder', which is no folder of this repository; put the application into one"
+
 bundle=$(setting CA_BUNDLE /etc/ssl/certs/ca-certificates.crt)
 [ -r "$bundle" ] || die "CA_BUNDLE is $bundle, which cannot be read; install ca-certificates, or name the machine's bundle"

@@ -11,6 +11,8 @@ if [ "$only" != unit ]; then
     PIP_CONF=./build/pip.conf
     export PIP_CONF
     step "images: building" compose build
+    step "images: applications of other frameworks" env RELEASE=foreign APP_DIR=tests/appliance/foreign \
+        APP_BUILD="python manage.py collectstatic --noinput" docker compose build
 fi
 
 # The tests drive the engine and kill processes from outside, as the host would: the engine's socket, the host's process ids

@@ -85,7 +85,9 @@ def test_start_again_keeps_the_data_and_the_secrets(stack: Stack) -> None:
         return secret, stack.sql("SELECT COUNT(*) FROM users")
 
     before = facts()
-    stack.compose("down", "--timeout", "20")
+    stack.compose("stop", "--timeout", "20")
+    assert "Traceback" not in stack.logs("app")
+    stack.compose("down")
     stack.start()
     assert facts() == before
     assert _slots_seen(stack) == {"0", "1"}

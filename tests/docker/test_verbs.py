@@ -18,6 +18,7 @@ def clone(tmp_path: Path) -> Path:
     for name in (".env.example", "Makefile"):
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "bundle.crt").write_text("-")
+    (tmp_path / "app").mkdir()
     return tmp_path
 
 
@@ -40,6 +41,7 @@ def test_defaults_are_right(clone: Path) -> None:
         ({"NGINX_LISTEN": "http"}, "NGINX_LISTEN is 'http'; expected an address and a port, such as 127.0.0.1:8080"),
         ({"NGINX_LISTEN": "127.0.0.1:70000"}, "NGINX_LISTEN is '127.0.0.1:70000'; a port is at most 65535"),
         ({"CA_BUNDLE": "/nowhere"}, "CA_BUNDLE is /nowhere, which cannot be read"),
+        ({"APP_DIR": "../shop"}, "APP_DIR is '../shop', which is no folder of this repository"),
     ],
 )
 def test_wrong_setting_stops_with_one_sentence(clone: Path, settings: dict[str, str], sentence: str) -> None:

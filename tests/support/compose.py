@@ -72,6 +72,7 @@ class Stack:
         return subprocess.run(
             ["docker", "compose", "-p", self.project, "--env-file", str(self._env_file), *arguments],
             cwd=ROOT,
+            env={**os.environ, **self.settings},  # or those that `make test` hands on would win over the file
             capture_output=True,
             text=True,
             timeout=timeout_s,
