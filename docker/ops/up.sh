@@ -51,6 +51,13 @@ explain() {
     docker logs --tail 8 "$2" 2>&1
 }
 
+# Whether a container starts over and over, or one whose frontends do: it will not get better by itself.
+is_hopeless() {
+    restarts=$(docker inspect --format '{{.RestartCount}}' "$1")
+    [ "$((restarts - $2))" -ge 3 ] ||
+        [ "$(docker logs --since "$asked_at" "$1" 2>&1 | grep -c 'exited: frontend.*; not expected')" -ge 6 ]
+}
+
 # Asked here, because the engine asks too seldom for somebody who waits.
 wait_healthy() {
     left=300
@@ -58,8 +65,7 @@ wait_healthy() {
     before=$(docker inspect --format '{{.RestartCount}}' "$container")
     until docker exec "$container" healthy > /dev/null 2>&1; do
         left=$((left - 1))
-        restarts=$(docker inspect --format '{{.RestartCount}}' "$container")
-        if [ "$left" -le 0 ] || [ "$((restarts - before))" -ge 3 ]; then # it will not get better by itself
+        if [ "$left" -le 0 ] || { [ $((left % 5)) = 0 ] && is_hopeless "$container" "$before"; }; then
             docker exec "$container" healthy || true
             explain "$1" "$container"
             return 1
@@ -92,6 +98,7 @@ if [ -z "$(setting PIP_CONF "")" ]; then
     export PIP_CONF=./build/pip.conf
 fi
 step "images: building" compose build
+asked_at=$(date +%s)
 step "stack: starting" start_stack
 for service in db bus app nginx; do step "$service: waiting until healthy" wait_healthy "$service"; done
 print_summary
