@@ -11,6 +11,7 @@ group:*`, which stops all before it starts any.
 """
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -164,16 +165,30 @@ def tell_all(action: str, is_dry_run: bool) -> int:
     return 1 if failures else 0
 
 
+def describe_slot(slot: int, programs: tuple[Program, Program], owner: int | None, status: int, body: str) -> str:
+    """One line about a slot, from what its frontend answered to GET /ready: status 0 and a reason if it did not."""
+    idle = [f"{program.name.split(':')[1]} {program.state.lower()}" for program in programs if program.pid != owner]
+    beside = ", ".join(word for word in idle if not word.endswith((" stopped", " exited")))
+    if not status:
+        return f"slot {slot}: nobody answers ({body})" + (f"; {beside}" if beside else "")
+    facts = json.loads(body)
+    holder = next((program.name.split(":")[1] for program in programs if program.pid == owner), "another program")
+    words = [f"{facts['state']} by {holder} (pid {facts['pid']})", f"release {facts['release']}"]
+    words.append("held" if facts["held"] else "ready" if status == 200 else "not ready")
+    words.append(f"{facts['connections']} connections")
+    if facts.get("claimed"):
+        words.append(f"since {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(facts['claimed']))} UTC")
+    return f"slot {slot}: " + ", ".join(words) + (f"; beside it {beside}" if beside else "")
+
+
 def show_status() -> int:
-    """Exit status 0; prints slot, process, programs and what the frontend says of itself."""
+    """Exit status 0; prints who holds each slot, and what that frontend says of itself."""
     for slot in range(count_slots()):
-        owner = control.find_owner(control.slot_socket(slot))
         try:
             status, body = control.ask(control.slot_socket(slot), "GET", "/ready")
         except OSError as error:
             status, body = 0, str(error)
-        states = " ".join(f"{p.name.split(':')[1]}={p.state}" for p in read_programs(slot))
-        say(f"slot {slot}: pid {owner or '-'} ready={status == 200} {states} {body.strip()[:200]}")
+        say(describe_slot(slot, read_programs(slot), control.find_owner(control.slot_socket(slot)), status, body))
     return 0
 
 

@@ -1,7 +1,9 @@
-"""appctl's policy: which program of a slot starts next, and what has to be gone before."""
+"""appctl's policy and words: which program of a slot starts next, and what has to be gone before."""
+
+import json
 
 import pytest
-from appctl import Program, Step, decide_step, parse_arguments
+from appctl import Program, Step, decide_step, describe_slot, parse_arguments
 
 A, B = "frontend-a:frontend-a_0", "frontend-b:frontend-b_0"
 
@@ -56,3 +58,27 @@ def test_arguments_with_an_unknown_verb(capsys: pytest.CaptureFixture[str]) -> N
     with pytest.raises(SystemExit, match="2"):
         parse_arguments(["restart"])
     assert "invalid choice: 'restart'" in capsys.readouterr().err
+
+
+FACTS = {"state": "claimed", "pid": 10, "release": "v2", "held": False, "connections": 3, "claimed": 1767225600.5}
+HEAD = "slot 0: claimed by frontend-a_0 (pid 10), release v2, "
+SINCE = ", 3 connections, since 2026-01-01 00:00:00 UTC"
+
+
+@pytest.mark.parametrize(
+    ("states", "status", "facts", "expected"),
+    [
+        (("RUNNING", "STOPPED"), 200, {}, f"{HEAD}ready{SINCE}"),
+        (("RUNNING", "STOPPED"), 200, {"held": True}, f"{HEAD}held{SINCE}"),
+        (("RUNNING", "STOPPED"), 503, {"claimed": None}, f"{HEAD}not ready, 3 connections"),
+        (("RUNNING", "STOPPING"), 200, {}, f"{HEAD}ready{SINCE}; beside it frontend-b_0 stopping"),
+    ],
+)
+def test_status_of_a_slot(states: tuple[str, str], status: int, facts: dict[str, object], expected: str) -> None:
+    body = json.dumps({**FACTS, **facts})
+    assert describe_slot(0, programs(*states), 10, status, body) == expected
+
+
+def test_status_of_a_slot_that_nobody_serves() -> None:
+    said = describe_slot(0, programs("FATAL", "STOPPED"), None, 0, "Connection refused")
+    assert said == "slot 0: nobody answers (Connection refused); frontend-a_0 fatal"
