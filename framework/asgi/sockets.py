@@ -22,7 +22,7 @@ _CONNECTING, _OPEN, _DENYING, _CLOSED = range(4)
 class SocketHandler(WebSocketHandler):
     """One websocket of an ASGI application."""
 
-    def initialize(self, container: "ASGIContainer") -> None:  # type: ignore[override]
+    def initialize(self, container: "ASGIContainer") -> None:
         """`container` holds the application."""
         self._container = container
         self._phase = _CONNECTING
@@ -34,7 +34,7 @@ class SocketHandler(WebSocketHandler):
         self._opened: asyncio.Future[None] = loop.create_future()
         self._subprotocol: str | None = None
 
-    async def get(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+    async def get(self, *args: Any, **kwargs: Any) -> None:
         """Ask the application; then turn the request into a websocket, or answer as the application wants it."""
         self._check_request(self.request.headers)
         self.request.connection.set_close_callback(self._leave)

@@ -12,7 +12,7 @@ from framework.web.handler import RequestHandler
 class ErrorHandler(RequestHandler):
     """Answers every request with one status."""
 
-    def initialize(self, status_code: int) -> None:  # type: ignore[override]
+    def initialize(self, status_code: int) -> None:
         self._answer = status_code
 
     def get(self, *args: str | None, **kwargs: str | None) -> None:
@@ -31,7 +31,7 @@ class ErrorHandler(RequestHandler):
 class RedirectHandler(RequestHandler):
     """Sends GET and HEAD elsewhere; groups of the route stand for `{0}`, `{1}` or `{name}` in `url`."""
 
-    def initialize(self, url: str, permanent: bool = True) -> None:  # type: ignore[override]
+    def initialize(self, url: str, permanent: bool = True) -> None:
         self._url = url
         self._is_permanent = permanent
 
@@ -49,7 +49,7 @@ class RedirectHandler(RequestHandler):
 class FallbackHandler(RequestHandler):
     """Hands the request to another callable, a WSGIContainer for example, which answers it alone."""
 
-    def initialize(self, fallback: Callable[[Any], Any]) -> None:  # type: ignore[override]
+    def initialize(self, fallback: Callable[[Any], Any]) -> None:
         self._fallback = fallback
 
     def get(self, *args: str | None, **kwargs: str | None) -> Any:

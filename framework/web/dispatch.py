@@ -14,7 +14,7 @@ from typing import Any
 from framework.ioloop import exception_handler
 from framework.log import app_log
 from framework.web.errors import HTTPError
-from framework.web.handler import RequestHandler, allowed_methods
+from framework.web.handler import RequestHandler, verbs_of
 from framework.web.routing import Match, decode_group
 from framework.web.xsrf import SAFE_METHODS
 
@@ -71,14 +71,6 @@ class Route:
         self.quick_verbs = plan.quick_verbs if not self.is_encoded and not self.path_kwargs else {}
 
 
-def verbs_of(handler_class: type[RequestHandler]) -> dict[str, Verb]:
-    """The methods that answer each HTTP method; get() answers HEAD as well."""
-    verbs = {name: getattr(handler_class, name.lower(), None) for name in handler_class.SUPPORTED_METHODS}
-    if verbs.get("HEAD") is None:
-        verbs["HEAD"] = verbs.get("GET")
-    return {name: verb for name, verb in verbs.items() if verb is not None}
-
-
 def is_simple(verb: Verb) -> bool:
     """Whether a verb has no decorators: what it does is done when it returns, or when its coroutine does."""
     return inspect.isfunction(verb) and not hasattr(verb, "__wrapped__")
@@ -116,7 +108,6 @@ def check_and_prepare(handler: RequestHandler, route: Route) -> Any:
         HTTPError: 405 for a method that the class does not answer, 400 for a path that is no UTF-8, 403 by XSRF check.
     """
     if handler.request.method not in route.verbs:
-        handler.set_header("Allow", ", ".join(allowed_methods(route.handler_class)))
         raise HTTPError(405)
     handler.path_args, handler.path_kwargs = _decoded_groups(handler, route)
     if handler.application.checks_xsrf:

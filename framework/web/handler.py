@@ -84,7 +84,9 @@ class RequestHandler(Rendering):
 
     # ---- hooks, in the order of their calls
 
-    def initialize(self, **kwargs: Any) -> None:
+    # `*args: Any, **kwargs: Any` lets a subclass take what parameters it likes, in the eyes of mypy and pyright.
+
+    def initialize(self, *args: Any, **kwargs: Any) -> None:
         """Hook: takes the route's third element as keywords. It may not produce output."""
         if kwargs:
             raise TypeError(f"{type(self).__name__} has no initialize() to take {sorted(kwargs)}")
@@ -92,10 +94,20 @@ class RequestHandler(Rendering):
     def prepare(self) -> Any:
         """Hook: called before every verb. If it finishes the answer, the verb is not called. May be `async def`."""
 
+    def _unanswered(self, *args: Any, **kwargs: Any) -> Any:
+        """Hook: answers this method; takes the groups of the path, and may be `async def`. Undefined, it is a 405.
+
+        Raises:
+            HTTPError: 405, always.
+        """
+        raise HTTPError(405)
+
+    get = head = post = put = patch = delete = _unanswered
+
     def options(self, *args: Any, **kwargs: Any) -> Any:
         """Answers which verbs there are; override it for more, or set headers for it in prepare()."""
         self.set_status(204)
-        self.set_header("Allow", ", ".join(allowed_methods(type(self))))
+        self.set_header("Allow", ", ".join(verbs_of(type(self))))
 
     def data_received(self, chunk: bytes) -> Any:
         """Hook of @stream_request_body: a piece of the body. May be `async def`: nothing more is read meanwhile."""
@@ -121,14 +133,15 @@ class RequestHandler(Rendering):
                 self.application.log_request(self)
                 self.on_finish()
             return
-        allow = self._extra and self._extra.get("allow")
+        allow = (self._extra or {}).get("allow")
         self.clear()
         reason = kwargs.get("reason")
         error = kwargs["exc_info"][1] if kwargs.get("exc_info") else None
         if isinstance(error, HTTPError):
             reason = error.reason or reason
-            if status_code == 405 and allow:
-                self.set_header(*allow)
+        if status_code == 405:
+            # RFC 9110 §15.5.6: it must say which methods there are.
+            self.set_header("Allow", allow[1] if allow else ", ".join(verbs_of(type(self))))
         if reason is not None and is_unsafe(reason):
             app_log.error("%s: a reason with control characters is not sent: %r", self._summary(), reason)
             reason = None
@@ -208,12 +221,13 @@ class RequestHandler(Rendering):
         return functools.partial(callback, *args, **kwargs) if args or kwargs else callback
 
 
-def allowed_methods(handler_class: type[RequestHandler]) -> list[str]:
-    """The methods that this class answers, for an Allow header."""
-    defined = [name for name in handler_class.SUPPORTED_METHODS if hasattr(handler_class, name.lower())]
-    if "GET" in defined and "HEAD" not in defined:
-        defined.append("HEAD")
-    return defined
+def verbs_of(handler_class: type[RequestHandler]) -> dict[str, Callable[..., Any]]:
+    """The methods that the class defines, by the HTTP method that each answers; get() answers HEAD as well."""
+    named = {name: getattr(handler_class, name.lower(), None) for name in handler_class.SUPPORTED_METHODS}
+    verbs = {name: verb for name, verb in named.items() if verb not in (None, RequestHandler._unanswered)}
+    if "GET" in verbs:
+        verbs.setdefault("HEAD", verbs["GET"])
+    return verbs
 
 
 def asynchronous[H: RequestHandler, **P](method: Callable[Concatenate[H, P], Any]) -> Callable[Concatenate[H, P], Any]:

@@ -54,7 +54,7 @@ class StaticFileHandler(RequestHandler):
 
     _versions: ClassVar[dict[str, tuple[int, int, str]]] = {}
 
-    def initialize(self, path: str, default_filename: str | None = None) -> None:  # type: ignore[override]
+    def initialize(self, path: str, default_filename: str | None = None) -> None:
         self.root = path
         self.default_filename = default_filename
         self.modified: datetime | None = None

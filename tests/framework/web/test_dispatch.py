@@ -7,21 +7,10 @@ import pytest
 from framework.template import DictLoader
 from framework.testing import Client, call
 from framework.web import Application, HTTPError, RequestHandler, UIModule, asynchronous
-from framework.web.dispatch import verbs_of
 
 
 def client(handler, **settings):
     return Client(Application([("/", handler)], **settings))
-
-
-def test_verbs_are_those_that_the_class_defines():
-    class Handler(RequestHandler):
-        def get(self):
-            pass
-
-    verbs = verbs_of(Handler)
-    assert set(verbs) == {"GET", "HEAD", "OPTIONS"}
-    assert verbs["HEAD"] is verbs["GET"]
 
 
 def test_item_102_error_in_a_callback_is_the_answer_of_the_request_that_asked_for_it():

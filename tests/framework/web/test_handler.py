@@ -6,6 +6,7 @@ import pytest
 import framework.web
 from framework.testing import Client
 from framework.web import Application, Finish, HTTPError, RequestHandler, asynchronous
+from framework.web.handler import verbs_of
 
 
 def client(*handlers, **settings):
@@ -92,6 +93,43 @@ def test_item_014_unimplemented_verb_is_405_with_allow():
         response = browser.fetch("/", method)
         assert response.status == 405
         assert response.headers["Allow"] == "GET, OPTIONS, HEAD"
+
+
+def test_verbs_are_those_that_the_class_defines():
+    class Handler(RequestHandler):
+        def get(self):
+            pass
+
+    verbs = verbs_of(Handler)
+    assert set(verbs) == {"GET", "HEAD", "OPTIONS"}
+    assert verbs["HEAD"] is verbs["GET"]
+
+
+def test_405_always_says_what_is_allowed():
+    class Handler(RequestHandler):
+        def set_default_headers(self):
+            self.set_header("Server", "own")
+
+        def get(self):
+            return super().get()
+
+        def post(self):
+            self.send_error(405)
+
+    browser = client(("/", Handler))
+    for method, allowed in (("GET", "GET, POST, OPTIONS, HEAD"), ("PUT", "GET, POST, OPTIONS, HEAD")):
+        response = browser.fetch("/", method)
+        assert (response.status, response.headers["Allow"]) == (405, allowed)
+    assert browser.fetch("/", "POST").headers["Allow"] == "GET, POST, OPTIONS, HEAD"
+
+
+def test_405_keeps_an_allow_header_that_was_set():
+    class Handler(RequestHandler):
+        def delete(self):
+            self.set_header("Allow", "GET")
+            raise HTTPError(405)
+
+    assert client(("/", Handler)).fetch("/", "DELETE").headers["Allow"] == "GET"
 
 
 def test_item_015_form_example():
