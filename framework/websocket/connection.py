@@ -6,6 +6,7 @@ fast sender waits in the kernel. Pings are answered at once all the same. `on_cl
 
 import asyncio
 import inspect
+import socket
 from collections import deque
 from collections.abc import Callable, Generator
 from typing import Any, NamedTuple, Protocol
@@ -311,6 +312,18 @@ class WebSocketConnection(asyncio.Protocol):
         self.is_closing = True
         self._send(encode_close(1000 if code is None and reason else code, reason or "", self._is_client))
         self._wait_for_end()
+
+    def set_nodelay(self, value: bool) -> None:
+        """Turn Nagle's algorithm off or on, where the connection is TCP: a unix socket has none.
+
+        Raises:
+            WebSocketClosedError: it is closed.
+        """
+        if self._is_lost or self._transport is None:
+            raise WebSocketClosedError("the websocket is closed")
+        found = self._transport.get_extra_info("socket")
+        if found is not None and found.family in (socket.AF_INET, socket.AF_INET6):
+            found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, int(value))
 
     async def drain(self) -> None:
         """Return when the peer has taken enough of what was sent.

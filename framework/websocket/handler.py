@@ -15,6 +15,7 @@ from framework.ioloop import catching
 from framework.slots import on_release
 from framework.web import HTTPError, RequestHandler
 from framework.web.heads import format_head
+from framework.web.output import DONE
 from framework.websocket.connection import Limits, Sent, WebSocketClosedError, WebSocketConnection
 
 # Every handler has these; a handshake's answer has no body to describe.
@@ -114,10 +115,20 @@ class WebSocketHandler(RequestHandler):
         if self._socket is not None:
             self._socket.close(code, reason)
 
+    def set_nodelay(self, value: bool) -> None:
+        """Send small messages at once (True, as from the start), or let the kernel gather them for a moment (False).
+
+        Raises:
+            WebSocketClosedError: the websocket is closed.
+        """
+        if self._socket is None:
+            raise WebSocketClosedError("the websocket is not open")
+        self._socket.set_nodelay(value)
+
     # ---- the handshake (RFC 6455 §4.2)
 
-    def get(self, *args: Any, **kwargs: Any) -> None:
-        """Turn the request into a websocket.
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        """Turn the request into a websocket. What comes back may be awaited: `await super().get(…)` is code of today.
 
         Raises:
             HTTPError: 426 if it asks for no websocket or for another version, 400 if malformed, 403 by origin.
@@ -141,6 +152,7 @@ class WebSocketHandler(RequestHandler):
         head += [("Set-Cookie", cookie) for cookie in (self._new_cookies or {}).values()]
         self._open = functools.partial(self.open, *args, **kwargs)
         self._upgrade(format_head(101, None, head), deflate, dict(options or {}))
+        return DONE
 
     def _check_request(self, headers: HTTPHeaders) -> str:
         upgrades = [name.strip().lower() for name in headers.get("Upgrade", "").split(",")]

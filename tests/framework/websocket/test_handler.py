@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import socket
 
 import pytest
 from wsproto import ConnectionType, WSConnection
@@ -136,6 +137,36 @@ def test_authentication_comes_before_the_upgrade():
             assert status == 401
 
     asyncio.run(run())
+
+
+def test_nodelay_is_the_socket_s_option():
+    seen = []
+
+    class Told(WebSocketHandler):
+        async def get(self, *args):
+            with pytest.raises(WebSocketClosedError):
+                self.set_nodelay(True)
+            await super().get(*args)
+
+        def open(self):
+            plain = self._socket._transport.get_extra_info("socket")
+            for value in (False, True):
+                self.set_nodelay(value)
+                seen.append(plain.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+        def on_message(self, message):
+            self.write_message(message)
+
+    async def run():
+        async with serving(Application([("/", Told)], log_function=lambda _: None)) as port:
+            client = await websocket_connect(f"ws://127.0.0.1:{port}/")
+            client.write_message("x")
+            assert await client.read_message() == "x"
+            client.close()
+            assert await client.read_message() is None
+
+    asyncio.run(run())
+    assert seen == [0, 1]
 
 
 def test_release_asks_the_client_to_come_back():
