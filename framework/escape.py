@@ -144,14 +144,14 @@ def url_unescape(value: str | bytes, encoding: str | None = "utf-8", plus: bool 
 
 
 def parse_qs_bytes(
-    query: str | bytes, keep_blank_values: bool = False, strict_parsing: bool = False
+    qs: str | bytes, keep_blank_values: bool = False, strict_parsing: bool = False
 ) -> dict[str, list[bytes]]:
     """The fields of a query, names as text, values as bytes.
 
     Raises:
         ValueError: with `strict_parsing`, if a field has no "=".
     """
-    text = query.decode("latin-1") if isinstance(query, bytes) else query
+    text = qs.decode("latin-1") if isinstance(qs, bytes) else qs
     fields: dict[str, list[bytes]] = {}
     for name, value in parse_qsl(text, keep_blank_values, strict_parsing, encoding="latin-1", errors="strict"):
         fields.setdefault(name, []).append(value.encode("latin-1"))

@@ -39,6 +39,8 @@ def decode_text(text: bytes) -> str:
 _ELSEWHERE = {
     "HTTPServerRequest": ("framework.request", "HTTPRequest"),
     "parse_cookie": ("framework.cookies", "parse_cookies"),
+    "parse_body_arguments": ("framework.forms", "parse_body"),
+    "parse_multipart_form_data": ("framework.forms", "parse_multipart"),
 }
 
 

@@ -4,10 +4,11 @@
     async with serving(application) as port: …         a server on a free port of this machine
     class MyTest(AsyncHTTPTestCase): …                 unittest's way: get_app(), self.fetch("/")
 
-The rooms: `client` (the first two), `cases` (the third, and what belongs to it).
+The rooms: `client` (the first two), `certificate` (for TLS), `cases` (the third, and what belongs to it).
 """
 
 from framework.testing.cases import (
+    AsyncHTTPSTestCase,
     AsyncHTTPTestCase,
     AsyncTestCase,
     ExpectLog,
@@ -21,6 +22,7 @@ from framework.testing.cases import (
 from framework.testing.client import Client, MemoryConnection, Response, call, exchange, parse_response, serving
 
 __all__ = [
+    "AsyncHTTPSTestCase",
     "AsyncHTTPTestCase",
     "AsyncTestCase",
     "Client",

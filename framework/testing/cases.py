@@ -16,15 +16,19 @@ import logging
 import os
 import re
 import socket
+import ssl
 import sys
+import tempfile
 import unittest
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from framework.httpserver import HTTPServer
 from framework.ioloop import IOLoop, catching
 from framework.netutil import bind_sockets
+from framework.testing.certificate import write_certificate
 from framework.testing.client import Application, Response, exchange
 
 if TYPE_CHECKING:
@@ -137,6 +141,8 @@ class AsyncTestCase(unittest.TestCase):
 class AsyncHTTPTestCase(AsyncTestCase):
     """A test with a server of the application that get_app() gives."""
 
+    _client_context: ssl.SSLContext | None = None
+
     def setUp(self) -> None:
         super().setUp()
         self._app = self.get_app()
@@ -186,11 +192,42 @@ class AsyncHTTPTestCase(AsyncTestCase):
         Raises:
             HTTPError: the status is 400 or more, with `raise_error`.
         """
-        response = self.io_loop.run_sync(lambda: exchange(self._port, path, **kwargs), timeout=get_async_test_timeout())
+        made = functools.partial(exchange, self._port, path, ssl_context=self._client_context, **kwargs)
+        response = self.io_loop.run_sync(made, timeout=get_async_test_timeout())
         if raise_error:
             response.rethrow()
         assert isinstance(response, Response)
         return response
+
+
+class AsyncHTTPSTestCase(AsyncHTTPTestCase):
+    """The same over TLS, with a certificate that is made for the test."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self._certfile, self._keyfile = write_certificate(Path(folder.name))
+        self._client_context = ssl.create_default_context(cafile=self._certfile)
+        super().setUp()
+
+    @property
+    def http_client(self) -> "AsyncHTTPClient":
+        """A client that trusts the server's certificate, and no other."""
+        from framework.httpclient import AsyncHTTPClient
+
+        return AsyncHTTPClient(force_instance=True, defaults={"ca_certs": self._certfile})
+
+    def get_httpserver_options(self) -> dict[str, Any]:
+        """Hook: keywords for the server."""
+        return {"ssl_options": self.get_ssl_options()}
+
+    def get_ssl_options(self) -> dict[str, Any]:
+        """Hook: the server's TLS options."""
+        return {"certfile": self._certfile, "keyfile": self._keyfile}
+
+    def get_protocol(self) -> str:
+        """https."""
+        return "https"
 
 
 type _Method = Callable[..., Coroutine[Any, Any, Any]]

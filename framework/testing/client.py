@@ -5,6 +5,7 @@
 
 import asyncio
 import re
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, BinaryIO
@@ -270,8 +271,9 @@ async def exchange(
     method: str = "GET",
     headers: Mapping[str, str] | None = None,
     body: bytes | str | None = None,
+    ssl_context: ssl.SSLContext | None = None,
 ) -> Response:
-    """The answer of a server on 127.0.0.1 to one request, after which the connection ends."""
+    """The answer of a server on 127.0.0.1 to one request, after which the connection ends; over TLS with a context."""
     content = body.encode() if isinstance(body, str) else body or b""
     sent = HTTPHeaders({"Host": f"127.0.0.1:{port}", "Connection": "close"})
     if content or body is not None:
@@ -279,7 +281,7 @@ async def exchange(
         sent["Content-Type"] = "application/x-www-form-urlencoded"
     sent.update(headers or {})
     head = f"{method} {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in sent.get_all()) + "\r\n"
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=ssl_context)
     try:
         writer.write(head.encode() + content)
         return parse_response(await reader.read(), method == "HEAD")

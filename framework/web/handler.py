@@ -175,19 +175,16 @@ class RequestHandler(Rendering):
         return f"<html><title>{title}</title><body>{title}</body></html>"
 
     def log_exception(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, typ: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
     ) -> None:
         """Hook: log an exception that ends the request: an HTTPError in one line, anything else with its traceback."""
-        if isinstance(error, HTTPError):
-            if error.log_message:
-                gen_log.warning("%d %s: %s", error.status_code, self._summary(), error.get_message())
-        elif isinstance(error, ProtocolError):
-            gen_log.info("%d %s: %s", error.status, self._summary(), error)
-        elif kind is not None and error is not None:
-            app_log.error("Uncaught exception %s", self._summary(), exc_info=(kind, error, traceback))
+        if isinstance(value, HTTPError):
+            if value.log_message:
+                gen_log.warning("%d %s: %s", value.status_code, self._summary(), value.get_message())
+        elif isinstance(value, ProtocolError):
+            gen_log.info("%d %s: %s", value.status, self._summary(), value)
+        elif typ is not None and value is not None:
+            app_log.error("Uncaught exception %s", self._summary(), exc_info=(typ, value, tb))
 
     def handle_exception(self, error: BaseException) -> bool:
         """End the request as the exception says; True, for it is dealt with then."""

@@ -4,7 +4,9 @@ import unittest
 
 import pytest
 
+from framework.httpclient import AsyncHTTPClient, CurlError
 from framework.testing import (
+    AsyncHTTPSTestCase,
     AsyncHTTPTestCase,
     AsyncTestCase,
     ExpectLog,
@@ -53,6 +55,32 @@ class TestOfAnApplication(AsyncHTTPTestCase):
     @gen_test
     async def test_coroutine(self):
         await asyncio.sleep(0)
+
+
+class TestOfAnApplicationOverTLS(AsyncHTTPSTestCase):
+    def get_app(self):
+        class Protocol(RequestHandler):
+            def get(self):
+                self.write(self.request.protocol)
+
+        return Application([("/", Protocol)])
+
+    def test_fetch(self):
+        self.assertTrue(self.get_url("/").startswith("https://"))
+        self.assertEqual(self.fetch("/").body, b"https")
+
+    @gen_test
+    async def test_client_that_trusts_the_certificate(self):
+        client = self.http_client
+        self.assertEqual((await client.fetch(self.get_url("/"))).body, b"https")
+        client.close()
+
+    @gen_test
+    async def test_client_that_does_not(self):
+        client = AsyncHTTPClient(force_instance=True)
+        with self.assertRaises(CurlError):
+            await client.fetch(self.get_url("/"))
+        client.close()
 
 
 class TestOfCallbacks(AsyncTestCase):
