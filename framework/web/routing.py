@@ -62,10 +62,19 @@ class HostMatches(Matcher):
 
 
 class PathMatches(Matcher):
-    """Fits requests whose path is matched wholly by the pattern; a closing `$` is understood."""
+    """Fits requests whose path is matched wholly by the pattern; a closing `$` is understood.
+
+    Raises:
+        ValueError: the pattern is no regular expression (TypeError: it is not even text).
+    """
 
     def __init__(self, path_pattern: str | re.Pattern[str]) -> None:
-        self.regex = re.compile(path_pattern)
+        try:
+            self.regex = re.compile(path_pattern)
+        except re.error as error:
+            raise ValueError(f"route {path_pattern!r}: {error}") from error
+        except TypeError:
+            raise TypeError(f"route: expected a pattern, got {path_pattern!r}") from None
         self.literal = literal_start(self.regex.pattern)
 
     def match(self, request: HTTPRequest) -> tuple[tuple[str | None, ...], dict[str, str | None]] | None:

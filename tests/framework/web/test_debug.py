@@ -1,5 +1,9 @@
+import re
+from pathlib import Path
+
 import pytest
 
+import framework
 from framework.template import DictLoader
 from framework.testing import Client
 from framework.web import Application, HTTPError, RequestHandler
@@ -33,6 +37,15 @@ def test_page_shows_template_lines():
     page = browser(debug=True).fetch("/template").text
     assert "ZeroDivisionError" in page
     assert "page.html" in page
+
+
+def test_framework_s_own_calls_are_folded_up():
+    page = browser(debug=True).fetch("/template").text
+    own = Path(framework.__file__).parent
+    assert page.count("<details>") == len(re.findall(rf"<summary>{own}/[a-z/_.]*:\d+ in ", page)) > 2
+    assert re.search(r"<div class='where'>[^<]*test_debug.py:\d+ in Handler.get</div>", page)
+    assert "<div class='where'>&lt;template page.html&gt;:2 in template</div>" in page
+    assert f"<div class='where'>{own}" not in page
 
 
 def test_secrets_of_the_request_are_not_shown():

@@ -150,6 +150,15 @@ def test_row_of_another_shape_is_refused():
             RouteTable([row])
 
 
+@pytest.mark.parametrize(
+    ("row", "kind", "message"),
+    [(("/(", A), ValueError, r"route '/\(': missing \)"), ((A, "/"), TypeError, "expected a pattern, got <class")],
+)
+def test_row_that_is_no_pattern_is_named(row, kind, message):
+    with pytest.raises(kind, match=message):
+        RouteTable([row])
+
+
 def test_search_meets_few_of_many_patterns():
     """A thousand routes cost what one costs: none is tried that can't match."""
     tried = []
