@@ -42,6 +42,9 @@ _NAMES: dict[str, Any] = {
     "squeeze": escape.squeeze,
     "linkify": escape.linkify,
     "datetime": datetime,
+}
+# What the generated code calls itself: arguments of its function, which are looked up faster than global names.
+_ARGUMENTS: dict[str, Callable[..., str]] = {
     nodes.ESCAPE: escape.escape_value,
     nodes.ESCAPE_BY: _escape_by,
     nodes.TEXT: _text,
@@ -93,7 +96,7 @@ class Template:
         """
         execute = FunctionType(self.compiled, {**self._names, **kwargs})
         try:
-            return execute().encode()  # type: ignore[no-any-return]
+            return execute(*_ARGUMENTS.values()).encode()  # type: ignore[no-any-return]
         except Exception as error:  # the template's own: it is raised again as it is
             self._explain(error)
             raise
@@ -114,7 +117,7 @@ class Template:
 
         writer = Writer(blocks, include)
         start = Place(self.name, 1)
-        writer.line(f"def {nodes.FUNCTION}():", start)
+        writer.line(f"def {nodes.FUNCTION}({', '.join(_ARGUMENTS)}):", start)
         with writer.indented():
             writer.line("_tt_pieces = []; _tt_print = _tt_pieces.append", start)
             ancestors[-1].body.write(writer)
