@@ -8,8 +8,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
+from framework.web import Application, RequestHandler
 from tests.support.front import free_port, wait_for_port
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +36,32 @@ def openid_provider():
             yield f"http://127.0.0.1:{port}/openid"
         finally:
             process.kill()
+
+
+def lying_provider(status, body):
+    """An application that is a provider at /op: sends everybody back signed in, and answers `body` when it is asked."""
+
+    class Provider(RequestHandler):
+        def get(self):
+            given = {name: self.get_argument(name) for name in self.request.arguments}
+            fields = ["op_endpoint", "return_to", "response_nonce", "assoc_handle", "claimed_id"]
+            answer = {
+                "openid.mode": "id_res",
+                "openid.op_endpoint": self.request.full_url().partition("?")[0],
+                "openid.return_to": given["openid.return_to"],
+                "openid.response_nonce": "n",
+                "openid.assoc_handle": "h",
+                "openid.claimed_id": "http://ann.example/",
+                "openid.signed": ",".join(fields),
+                "openid.sig": "x",
+            }
+            self.redirect(f"{given['openid.return_to']}&{urlencode(answer)}")
+
+        def post(self):
+            self.set_status(status)
+            self.finish(body)
+
+    return Application([("/op", Provider)], log_function=lambda handler: None)
 
 
 def main():

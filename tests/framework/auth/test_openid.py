@@ -9,7 +9,7 @@ import pytest
 from framework.auth import GoogleMixin, OpenIdMixin, YahooMixin
 from framework.testing import serving
 from framework.web import Application, RequestHandler, asynchronous, authenticated
-from tests.support.openid2 import openid_provider
+from tests.support.openid2 import lying_provider, openid_provider
 from tests.support.providers import Browser
 
 SETTINGS = {"cookie_secret": "x", "log_function": lambda handler: None}
@@ -160,28 +160,8 @@ def test_unsigned_attributes_do_not_count(endpoint):
     ],
 )
 def test_item_110_provider_that_does_not_stand_by_its_answer(status, body, caplog):
-    class Provider(RequestHandler):
-        def get(self):
-            given = {name: self.get_argument(name) for name in self.request.arguments}
-            fields = ["op_endpoint", "return_to", "response_nonce", "assoc_handle", "claimed_id"]
-            answer = {
-                "openid.mode": "id_res",
-                "openid.op_endpoint": self.request.full_url().partition("?")[0],
-                "openid.return_to": given["openid.return_to"],
-                "openid.response_nonce": "n",
-                "openid.assoc_handle": "h",
-                "openid.claimed_id": "http://ann.example/",
-                "openid.signed": ",".join(fields),
-                "openid.sig": "x",
-            }
-            self.redirect(f"{given['openid.return_to']}&{urlencode(answer)}")
-
-        def post(self):
-            self.set_status(status)
-            self.finish(body)
-
     async def whole():
-        async with serving(Application([("/op", Provider)], log_function=lambda handler: None)) as port:
+        async with serving(lying_provider(status, body)) as port:
             return await asyncio.to_thread(use, f"http://127.0.0.1:{port}/op", finish)
 
     assert asyncio.run(whole()) is None
