@@ -85,6 +85,8 @@ class Connection(Calling):
                 self._answer(request)
                 return
         elif self._state == LINGER:
+            # Who still sends has not looked at the answer yet: most clients do when everything is sent.
+            self.deadline = min(coarse.now + self._server.limits.linger_s, self._linger_until)
             return
         self._is_alone = False
         self._input = self._input + data if self._input else data

@@ -41,7 +41,10 @@ class Limits:
     write_timeout_s: float = 60.0
     """Without progress while a slow reader has output to take: the connection is cut."""
     linger_s: float = 2.0
-    """After a refusal: what still arrives is thrown away, so that no reset overtakes the answer (RFC 9112 §9.6)."""
+    """After a refusal: what still arrives is thrown away, so that no reset overtakes the answer (RFC 9112 §9.6); until
+    nothing has arrived for this time,"""
+    max_linger_s: float = 30.0
+    """or this time has passed, as nginx's lingering_time."""
     tls_handshake_s: float = 10.0
     """For a TLS handshake."""
 

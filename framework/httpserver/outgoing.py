@@ -39,6 +39,7 @@ class Outgoing(asyncio.Protocol):
         "_is_alone",
         "_is_reading_paused",
         "_is_writing_paused",
+        "_linger_until",
         "_output",
         "_output_bytes",
         "_position",
@@ -73,6 +74,7 @@ class Outgoing(asyncio.Protocol):
         self._output_bytes = 0
         self._is_reading_paused = False
         self._is_writing_paused = False
+        self._linger_until = 0.0
         self._unsent_bytes = 0  # of a slow reader, when last looked at
         self._drain_waiter: asyncio.Future[None] | None = None
         self.keep_alive = server.keeps_alive
@@ -340,6 +342,7 @@ class Outgoing(asyncio.Protocol):
             if self._transport.can_write_eof():
                 self._transport.write_eof()
             self._resume_reading()
+        self._linger_until = coarse.now + self._server.limits.max_linger_s
         self._watch(self._server.limits.linger_s)
 
     def _close_soon(self) -> None:

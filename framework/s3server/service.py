@@ -28,7 +28,7 @@ from framework.s3server.store import Store, StoreError
 logger = logging.getLogger("framework.general")
 
 MAX_OBJECT_BYTES = 5 << 40  # S3's limit
-MAX_DISCARD_BYTES = 1 << 20  # a refused upload of up to this size is read to its end, so that the client sees why
+MAX_DISCARD_BYTES = 1 << 20  # a refused upload of up to this size is read to its end, and the connection goes on
 WORKERS = 8
 SWEEP_EVERY_S = 3600.0
 
@@ -62,14 +62,14 @@ class S3Application:
         try:
             operation = self.authorize(request)
         except (AccessError, StoreError) as error:
-            return _Refusal(self, request, error)
+            return _Refusal(request, refuse(request, error))
         if not operation.key or "x-amz-copy-source" in operation.signed.headers:
             request.connection.set_max_body_size(documents.MAX_DOCUMENT_BYTES)
             return None
         try:
             return _Upload(self, request, operation)
         except AccessError as error:  # a checksum that nobody can check
-            return _Refusal(self, request, error)
+            return _Refusal(request, refuse(request, error))
 
     def authorize(self, request: HTTPRequest) -> Operation:
         """What the request asks for, once its signature is verified.
@@ -147,9 +147,7 @@ class S3Application:
     async def send(self, request: HTTPRequest, reply: Reply) -> None:
         """Put the answer on the wire, the bytes of an object straight from its file."""
         if reply.file is None:
-            if not request.connection.closed:
-                head = reply.format_head(request, random.token_hex(8))
-                request.connection.answer(head if request.method == "HEAD" else head + reply.body)
+            answer(request, reply)
             return
         with reply.file as file:
             if not request.connection.closed:
@@ -180,6 +178,13 @@ class S3Application:
             return
         if removed:
             logger.info("s3server: removed %d files that crashes had left", removed)
+
+
+def answer(request: HTTPRequest, reply: Reply) -> None:
+    """Put an answer without a file on the wire."""
+    if not request.connection.closed:
+        head = reply.format_head(request, random.token_hex(8))
+        request.connection.answer(head if request.method == "HEAD" else head + reply.body)
 
 
 def refuse(request: HTTPRequest, error: AccessError | StoreError) -> Reply:
@@ -255,26 +260,35 @@ class _Upload:
 
 
 class _Refusal:
-    """Reads a small body to its end before it says no; a large one it cuts off."""
+    """Says no. At once, if the client asks before it sends its body, or announces a large one: nobody wants that.
 
-    def __init__(self, service: S3Application, request: HTTPRequest, error: AccessError | StoreError) -> None:
-        self._service = service
+    A small body is read to its end first, so that the connection can go on; one of unknown length until it is large.
+    After an early answer the server throws away what still arrives, for a while: see `Limits.max_linger_s`.
+    """
+
+    def __init__(self, request: HTTPRequest, reply: Reply) -> None:
         self._request = request
-        self._reply = refuse(request, error)
+        self._reply = reply
         self._is_answered = False
         self._received = 0
+        length = request.find_header(b"content-length")
+        if request.find_header(b"expect") is not None or (length is not None and int(length) > MAX_DISCARD_BYTES):
+            self._answer_early()
+
+    def _answer_early(self) -> None:
+        self._is_answered = True
+        self._request.connection.keep_alive = False
+        answer(self._request, self._reply)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         self._received += len(chunk)
         if self._received > MAX_DISCARD_BYTES and not self._is_answered:
-            self._is_answered = True
-            self._request.connection.keep_alive = False
-            return self._service.send(self._request, self._reply)
+            self._answer_early()
         return None
 
     def body_complete(self) -> None:
         if not self._is_answered:
-            self._service.spawn(self._service.send(self._request, self._reply))
+            answer(self._request, self._reply)
 
     def connection_lost(self) -> None:
         pass

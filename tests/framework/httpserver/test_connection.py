@@ -5,6 +5,7 @@ import tracemalloc
 
 import pytest
 
+from framework.clock import coarse
 from framework.httpserver import Connection, HTTPServer
 from tests.support.memory import MemoryTransport
 from tests.support.rawhttp import hello
@@ -91,6 +92,18 @@ def test_continue_is_sent_only_when_the_body_is_wanted_and_not_there(loop):
     connection, transport = connect(loop, max_body_bytes=1)
     connection.data_received(expecting)
     assert transport.sent.startswith(b"HTTP/1.1 413 ")
+
+
+def test_who_still_sends_after_a_refusal_is_listened_to_but_not_without_end(loop, monkeypatch):
+    monkeypatch.setattr(coarse, "now", 100.0)
+    connection, _ = connect(loop, linger_s=2, max_linger_s=5)
+    connection.data_received(b"GET / HTTP/2.0\r\n")
+    deadlines = [connection.deadline]
+    for now in (101.0, 102.5, 104.0):
+        monkeypatch.setattr(coarse, "now", now)
+        connection.data_received(b"more")
+        deadlines.append(connection.deadline)
+    assert deadlines == [102.0, 103.0, 104.5, 105.0]
 
 
 def test_timeouts_answer_408_or_close_silently(loop):

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import http.client
 import signal
+import socket
 import threading
 from base64 import b64encode
 from collections.abc import Iterator
@@ -175,6 +176,26 @@ def test_wrong_secret_is_refused(port: int) -> None:
             call()
         assert _code(caught) == "SignatureDoesNotMatch"
     stranger.close()
+
+
+@pytest.mark.parametrize(
+    "header", [f"Content-Length: {5 << 30}", "Content-Length: 5\r\nExpect: 100-continue", "Transfer-Encoding: chunked"]
+)
+def test_refusal_of_an_upload_does_not_wait_for_it(port: int, header: str) -> None:
+    """Who asks first (Expect) gets no "100 Continue", who announces much need not send it."""
+    with socket.create_connection(("127.0.0.1", port), 5) as client:
+        client.sendall(f"PUT /bucket/k HTTP/1.1\r\nHost: h\r\n{header}\r\n\r\n".encode())
+        if "chunked" in header:  # of unknown length: what is large shows when it has become so
+            client.sendall(b"100000\r\n" + bytes(1 << 20) + b"\r\n100000\r\n" + bytes(1 << 20))
+        answer = client.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 403 Forbidden\r\n") and b"Connection: close\r\n" in answer
+
+
+def test_client_that_sends_everything_before_it_looks_sees_the_refusal(port: int) -> None:
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    client.request("PUT", "/bucket/k", body=bytes(64 << 20))
+    assert client.getresponse().status == 403
+    client.close()
 
 
 @pytest.mark.parametrize(
