@@ -11,6 +11,7 @@ refused with an error that says so.
 import asyncio
 import io
 import logging
+import re
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -40,6 +41,10 @@ _HOP_BY_HOP = frozenset(
     )
 )
 _BODILESS = frozenset((204, 304))
+_STATUS = re.compile(r"([2-9][0-9]{2})(?: ([^\x00-\x1f\x7f]*))?", re.ASCII)
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_ENDS_A_LINE = re.compile(r"[\r\n\0]")
+_LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Callable[[bytes], object]]
@@ -118,7 +123,7 @@ class WSGIContainer(Foreign):
             answer.finish()
         except _ClientGone:
             pass
-        except Exception:  # the request ends here
+        except (Exception, SystemExit):  # the request ends here; the process is not the application's to end
             logger.exception("%s %s: the WSGI application failed", request.method, request.path)
             answer.fail()
         finally:
@@ -145,6 +150,7 @@ class _Answer:
         self._headers: list[tuple[str, str]] = []
         self._is_started = False  # the head is on its way
         self._is_chunked = False
+        self._left: int | None = None  # bytes that Content-Length still promises
         self.body_length: int | None = None
 
     def start_response(
@@ -159,23 +165,38 @@ class _Answer:
             raise exc_info[1].with_traceback(exc_info[2])
         if self.status and exc_info is None:
             raise WSGIError("start_response was called twice")
-        code, _, reason = status.partition(" ")
-        if len(code) != 3 or not code.isdigit() or any(ord(ch) < 32 for ch in reason):
+        found = _STATUS.fullmatch(status) if isinstance(status, str) else None
+        if found is None:
             raise WSGIError(f"start_response: expected a status such as '200 OK', got {status!r}")
+        left = None
         for name, value in headers:
-            if any(ch in name + value for ch in "\r\n\0") or name.lower() in _HOP_BY_HOP:
-                raise WSGIError(f"start_response: the header {name!r} can't be sent")
-        self.status, self._reason, self._headers = int(code), reason, list(headers)
+            is_text = isinstance(name, str) and isinstance(value, str)
+            if not is_text or not _NAME.fullmatch(name) or _ENDS_A_LINE.search(value) or name.lower() in _HOP_BY_HOP:
+                raise WSGIError(f"start_response: the header {name!r} can't be sent: {value!r}")
+            if name.lower() == "content-length":
+                if not _LENGTH.fullmatch(value) or left is not None:
+                    raise WSGIError(f"start_response: expected one Content-Length in digits, got {value!r}")
+                left = int(value)
+        self.status, self._reason, self._left = int(found[1]), found[2] or "", left
+        self._headers = [field for field in headers if self.status != 204 or field[0].lower() != "content-length"]
         return self.write
 
     def write(self, piece: bytes) -> None:
         """Send a piece of the body; returns when the client has taken enough of it.
 
         Raises:
-            WSGIError: before start_response.
+            WSGIError: before start_response, or beyond what Content-Length said: the client would take the rest for
+                the next answer.
         """
+        has_body = self._request.method != "HEAD" and self.status not in _BODILESS
+        if has_body and self._left is not None:
+            if len(piece) > self._left:
+                raise WSGIError("the body is longer than its Content-Length")
+            if self.body_length is not None and len(piece) < self._left:  # it is the last piece
+                raise WSGIError("the body is shorter than its Content-Length")
+            self._left -= len(piece)
         head = b"" if self._is_started else self._format_head()
-        if self._request.method == "HEAD" or self.status in _BODILESS:
+        if not has_body:
             piece = b""
         elif self._is_chunked:
             piece = b"%x\r\n%b\r\n" % (len(piece), piece)
@@ -183,7 +204,13 @@ class _Answer:
             self._on_loop(self._send(head + piece))
 
     def finish(self) -> None:
-        """The answer is complete."""
+        """The answer is complete.
+
+        Raises:
+            WSGIError: it is not, as its Content-Length says: the client would wait for the rest.
+        """
+        if self._left and self._request.method != "HEAD" and self.status not in _BODILESS:
+            raise WSGIError(f"the body is {self._left} bytes shorter than its Content-Length")
         head = b""
         if not self._is_started:
             if self.body_length is None:
@@ -197,7 +224,7 @@ class _Answer:
             self._loop.call_soon_threadsafe(self._request.connection.abort)
             return
         body = b"500: Internal Server Error\n"
-        self.status, self._reason = 500, "Internal Server Error"
+        self.status, self._reason, self._left, self.body_length = 500, "Internal Server Error", len(body), None
         self._headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
         try:
             self.write(body)
@@ -243,7 +270,10 @@ class _Answer:
         if is_last:
             connection.finish()
         elif (drained := connection.drained()) is not None:
-            await drained
+            try:
+                await drained
+            except ConnectionError as error:
+                raise _ClientGone from error
 
 
 class WSGIApplication(Application):

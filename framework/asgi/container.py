@@ -91,7 +91,7 @@ class ASGIContainer(Foreign):
                 app_log.error("%s %s: the ASGI application returned without an answer", request.method, request.path)
         except ClientDisconnected:
             pass
-        except Exception:  # the request ends here
+        except (Exception, SystemExit):  # the request ends here; the process is not the application's to end
             app_log.exception("%s %s: the ASGI application failed", request.method, request.path)
         finally:
             exchange.fail()

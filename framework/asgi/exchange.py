@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -18,6 +19,8 @@ Message = dict[str, Any]
 _BODILESS = frozenset((204, 304))
 _HOP_BY_HOP = frozenset((b"connection", b"keep-alive", b"transfer-encoding", b"upgrade"))
 _STATUS_LINES = {status: f"HTTP/1.1 {status} {reason}\r\n".encode() for status, reason in responses.items()}
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
+_ENDS_A_LINE = re.compile(rb"[\r\n\0]").search
 _FAILED = b"500: Internal Server Error\n"
 
 
@@ -33,13 +36,12 @@ def check_headers(headers: Any) -> list[tuple[bytes, bytes]]:
     """The headers of a message.
 
     Raises:
-        ASGIError: a name or value holds what would end the line or the head.
+        ASGIError: a name is no token, or a value holds what would end the line or the head.
     """
     checked = []
     for name, value in headers:
-        for part in (name, value):
-            if b"\n" in part or b"\r" in part or b"\0" in part:
-                raise ASGIError(f"headers: {bytes(name)!r} can't be sent: {bytes(value)!r}")
+        if not _NAME(name) or _ENDS_A_LINE(value):
+            raise ASGIError(f"headers: {bytes(name)!r} can't be sent: {bytes(value)!r}")
         checked.append((bytes(name), bytes(value)))
     return checked
 
@@ -152,7 +154,10 @@ class Exchange:
         if kind == "http.response.start":
             if self._status:
                 raise ASGIError("http.response.start was sent twice")
-            self._status = int(message["status"])
+            status = int(message["status"])
+            if not 200 <= status <= 999:  # an interim answer (1xx) has no end that a client could wait for
+                raise ASGIError(f"http.response.start: expected a status of 200 to 999, got {status}")
+            self._status = status
             self._head = self._format_head(check_headers(message.get("headers", ())))
         elif not self._status or self.is_complete:
             raise ASGIError(f"{kind}: expected {'nothing more' if self.is_complete else 'http.response.start'}")
@@ -183,6 +188,12 @@ class Exchange:
                     self.request.connection.keep_alive = False
                 continue
             if lower == b"content-length":
+                if status == 204:
+                    continue  # RFC 9110 §8.6
+                if not value.isdigit() or self._left not in (-1, int(value)):
+                    raise ASGIError(f"content-length: expected one length in digits, got {value!r}")
+                if self._left >= 0:
+                    continue
                 self._left = int(value)
             elif lower == b"server":
                 has_server = True
@@ -216,12 +227,16 @@ class Exchange:
 
     def _send_body(self, body: bytes, is_last: bool) -> Awaitable[None] | None:
         connection = self.request.connection
-        data = self._begin(len(body) if is_last else None) if not self.is_started else b""
+        length = len(body)
         if self.request.method == "HEAD" or self._status in _BODILESS:
             body = b""
         elif self._left >= 0:
-            if len(body) > self._left:
+            if length > self._left:
                 raise ASGIError("http.response.body: more than Content-Length said")
+            if is_last and length < self._left:
+                raise ASGIError(f"http.response.body: {self._left - length} bytes less than Content-Length said")
+        data = self._begin(length if is_last else None) if not self.is_started else b""
+        if self._left > 0:
             self._left -= len(body)
         if self._is_chunked:
             data += (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + (b"0\r\n\r\n" if is_last else b"")
@@ -232,8 +247,6 @@ class Exchange:
                 connection.write(data)
             waiting: Awaitable[None] | None = connection.drained()
             return waiting
-        if self._left > 0 and self.request.method != "HEAD" and self._status not in _BODILESS:
-            raise ASGIError(f"http.response.body: {self._left} bytes less than Content-Length said")
         self._complete()
         connection.answer(data)
         return None

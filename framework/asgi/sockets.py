@@ -57,7 +57,7 @@ class SocketHandler(WebSocketHandler):
             await self._container.asgi_application(scope, self._asgi_receive, self._asgi_send)
         except ClientDisconnected:
             pass
-        except Exception:  # the websocket ends here
+        except (Exception, SystemExit):  # the websocket ends here
             app_log.exception("websocket %s: the ASGI application failed", self.request.path)
             if self._phase == _CONNECTING:
                 self.send_error(500)

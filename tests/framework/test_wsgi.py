@@ -5,6 +5,7 @@ import io
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,14 @@ def test_answers_stream_and_close_is_always_called() -> None:
         ("200 OK\r\nX: y", []),
         ("200 OK", [("X", "a\r\nSet-Cookie: b")]),
         ("200 OK", [("Connection", "close")]),
+        ("100 Continue", []),
+        ("1000 OK", []),
+        (200, []),
+        ("200 OK", [("a name", "x")]),
+        ("200 OK", [("", "x")]),
+        ("200 OK", [(b"X", b"x")]),
+        ("200 OK", [("Content-Length", "-1")]),
+        ("200 OK", [("Content-Length", "1"), ("content-length", "2")]),
     ],
 )
 def test_what_can_not_be_sent_is_a_500(
@@ -120,6 +129,79 @@ def test_what_can_not_be_sent_is_a_500(
     with caplog.at_level(logging.ERROR):
         (reply,) = _ask(application, ("GET", "/", {}, b""))
     assert reply.status == 500 and "start_response" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("length", "pieces"),
+    [(9, [b"abc"]), (2, [b"abc"]), (9, []), (9, [b"abc", b"def"]), (4, [b"abc", b"def"])],
+)
+def test_body_that_is_not_as_long_as_it_says_is_never_taken_for_another_answer(
+    length: int, pieces: list[bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [("Content-Length", str(length))])
+        return pieces
+
+    with caplog.at_level(logging.ERROR):
+        if len(pieces) > 1:  # a part is on its way by then: the connection is cut
+            with pytest.raises(Lost):
+                _ask(application, ("GET", "/", {}, b""))
+        else:
+            assert _ask(application, ("GET", "/", {}, b""))[0].status == 500
+    assert "than its Content-Length" in caplog.text
+
+
+def test_length_without_body_where_there_is_none() -> None:
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        status = {"/none": "204 No Content", "/same": "304 Not Modified"}.get(environ["PATH_INFO"], "200 OK")
+        start_response(status, [("Content-Length", "3")])
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [b"abc"]
+
+    head, none, same, get = _ask(
+        application, ("HEAD", "/", {}, b""), ("GET", "/none", {}, b""), ("GET", "/same", {}, b""), ("GET", "/", {}, b"")
+    )
+    assert (head.headers["content-length"], same.headers["content-length"], get.body) == ("3", "3", b"abc")
+    assert "content-length" not in none.headers
+
+
+def test_application_does_not_end_the_process(caplog: pytest.LogCaptureFixture) -> None:
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        if environ["PATH_INFO"] == "/exit":
+            sys.exit("enough")
+        start_response("200 OK", [])
+        return [b"ok"]
+
+    exited, good = _ask(application, ("GET", "/exit", {}, b""), ("GET", "/", {}, b""))
+    assert (exited.status, good.body) == (500, b"ok")
+
+
+def test_client_that_leaves_ends_the_answer_and_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    closed = threading.Event()
+
+    class Endless:
+        def __iter__(self) -> Iterator[bytes]:
+            while True:
+                yield bytes(100_000)
+
+        def close(self) -> None:
+            closed.set()
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        start_response("200 OK", [])
+        return Endless()
+
+    async def scenario() -> None:
+        container = WSGIContainer(application)
+        async with serving(container) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            await reader.readexactly(1_000_000)
+            writer.close()
+            await container.shut_down()
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(scenario())
+    assert closed.is_set() and not caplog.records
 
 
 def test_exception_is_a_500_and_the_connection_lives() -> None:

@@ -17,6 +17,7 @@ from tests.support.asgi import answering, ask, get, read_body, run
         (answering(200, [(b"content-length", b"2")], b"a", b"b"), get(), b"content-length: 2\r\n", b"ab"),
         (answering(200, [], b"hello"), get().replace(b"GET", b"HEAD"), b"Content-Length: 5\r\n", b""),
         (answering(204), get(), b"204 No Content\r\n", b""),
+        (answering(204, [(b"content-length", b"5")]), get(), b"204 No Content\r\nServer", b""),
         (answering(304, [], b"not sent"), get(), b"304 Not Modified\r\n", b""),
         (answering(299, [], b"x"), get(), b"HTTP/1.1 299 \r\n", b"x"),
         (answering(200, [], b"a", b"b"), get().replace(b"HTTP/1.1", b"HTTP/1.0"), b"Connection: close\r\n", b"ab"),
@@ -138,11 +139,47 @@ async def says_too_little(scope, receive, send):
     await answering(200, [(b"content-length", b"9")], b"short")(scope, receive, send)
 
 
+async def says_too_little_at_once(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
+    await send({"type": "http.response.body", "body": b"short"})
+
+
+async def says_too_much(scope, receive, send):
+    await answering(200, [(b"content-length", b"2")], b"short")(scope, receive, send)
+
+
+async def has_a_negative_length(scope, receive, send):
+    await answering(200, [(b"content-length", b"-5")], b"short")(scope, receive, send)
+
+
+async def has_two_lengths(scope, receive, send):
+    await answering(200, [(b"content-length", b"5"), (b"content-length", b"6")], b"short")(scope, receive, send)
+
+
+async def has_a_name_of_two_words(scope, receive, send):
+    await answering(200, [(b"a name", b"x")], b"short")(scope, receive, send)
+
+
+async def never_ends_what_it_begins(scope, receive, send):
+    await answering(100, [], b"")(scope, receive, send)
+
+
+async def ends_the_process(scope, receive, send):
+    assert scope["type"] == "http"
+    raise SystemExit("enough")
+
+
 async def splits_the_answer(scope, receive, send):
     await answering(200, [(b"x", b"a\r\nSet-Cookie: b")], b"x")(scope, receive, send)
 
 
-@pytest.mark.parametrize("application", [fails, says_nothing, splits_the_answer], ids=lambda one: one.__name__)
+BROKEN = [
+    *(fails, says_nothing, splits_the_answer, says_too_little_at_once, says_too_much, has_a_negative_length),
+    *(has_two_lengths, has_a_name_of_two_words, never_ends_what_it_begins, ends_the_process),
+]
+
+
+@pytest.mark.parametrize("application", BROKEN, ids=lambda one: one.__name__)
 def test_failure_before_the_head_is_a_500(application, caplog):
     answer = run(application, lambda port: ask(port, get()))
     assert answer.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
