@@ -103,13 +103,28 @@ def read_json(response: HTTPResponse, url: str) -> dict[str, Any]:
     """
     place = url.partition("?")[0]
     try:
-        found = json.loads(response.body or b"")
-    except (ValueError, RecursionError):
+        found = parse_json(response.body or b"", place)
+    except AuthError:
         found = None
     if not 200 <= response.code < 300:
         raise AuthError(f"{place}: {response.code} {describe_error(found)}".rstrip())
     if not isinstance(found, dict):
         raise AuthError(f"{place}: expected a JSON object")
+    return found
+
+
+def parse_json(text: str | bytes, place: str) -> Any:
+    """The value that somebody else's JSON stands for.
+
+    Raises:
+        AuthError: it is none; or it is nested too deep, or holds half a character (a lone surrogate), at which a
+            program would break later, where nobody expects it.
+    """
+    try:
+        found = json.loads(text)
+        json.dumps(found, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise AuthError(f"{place}: expected JSON") from error
     return found
 
 

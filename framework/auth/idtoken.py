@@ -7,14 +7,14 @@ looked at here. Pure functions: keys, time and expectations come in as values.
 import base64
 import hashlib
 import hmac
+import math
 from typing import Any
 
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from framework.auth.base import AuthError
-from framework.escape import json_decode
+from framework.auth.base import AuthError, parse_json
 
 # Never "none", and never HMAC: its key would be one that the provider publishes (algorithm confusion).
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519")
@@ -52,7 +52,7 @@ def read_header(token: str) -> dict[str, Any]:
     if len(token) > _MAX_TOKEN_BYTES or token.count(".") != 2 or not token.isascii():
         raise AuthError("id_token: expected three parts")
     try:
-        header = json_decode(_decode(token.partition(".")[0]))
+        header = parse_json(_decode(token.partition(".")[0]), "id_token: its header")
     except ValueError as error:
         raise AuthError("id_token: its header is malformed") from error
     if not isinstance(header, dict) or header.get("alg") not in ALGORITHMS:
@@ -76,9 +76,9 @@ def verify(token: str, keys: KeySet) -> dict[str, Any]:
             raise AuthError("id_token: it does not say which of several keys it is signed with")
     try:
         verified = jws.deserialize_compact(token, keys if "kid" in header else keys.keys[0], algorithms=[header["alg"]])
-        claims = json_decode(verified.payload)
     except (JoseError, ValueError, TypeError, KeyError) as error:
         raise AuthError(f"id_token: {error or type(error).__name__}") from error
+    claims = parse_json(verified.payload or b"", "id_token: its claims")
     if not isinstance(claims, dict):
         raise AuthError("id_token: expected claims")
     return claims
@@ -132,7 +132,9 @@ def check_access_token(claims: dict[str, Any], access_token: str, algorithm: str
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    # Python's JSON knows NaN, and a token that expires at NaN never would.
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return is_whole or (isinstance(value, float) and math.isfinite(value))
 
 
 def _decode(part: str) -> bytes:

@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, quote, urljoin, urlsplit
 
-from framework.auth.base import AuthError, AuthMixin, form, gen_log, make_secret, started
-from framework.escape import json_decode
+from framework.auth.base import AuthError, AuthMixin, form, gen_log, make_secret, parse_json, started
 
 Token = dict[str, Any]
 
@@ -176,10 +175,7 @@ class OAuthMixin(AuthMixin):
         response = await self.ask_provider(address, **options)
         if not 200 <= response.code < 300:
             raise AuthError(f"{url}: {response.code}")
-        try:
-            return json_decode(response.body or b"")
-        except (ValueError, RecursionError) as error:
-            raise AuthError(f"{url}: expected JSON") from error
+        return parse_json(response.body or b"", url)
 
 
 class TwitterMixin(OAuthMixin):

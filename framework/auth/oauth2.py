@@ -5,7 +5,7 @@ import hashlib
 import hmac
 from typing import Any, ClassVar
 
-from framework.auth.base import AuthError, AuthMixin, form, gen_log, make_secret, read_json, started
+from framework.auth.base import AuthError, AuthMixin, form, gen_log, make_secret, parse_json, read_json, started
 
 
 class OAuth2Mixin(AuthMixin):
@@ -234,12 +234,7 @@ class FacebookMixin(AuthMixin):
     @started(fails_with_none=True)
     async def get_authenticated_user(self) -> dict[str, Any] | None:
         """The user whose session the provider's answer holds."""
-        from framework.escape import json_decode
-
-        try:
-            session = json_decode(self.get_argument("session", "null"))
-        except ValueError:
-            session = None
+        session = parse_json(self.get_argument("session", "null"), "session")
         if not isinstance(session, dict) or not isinstance(session.get("sig"), str):
             raise AuthError("session: expected a JSON object with a signature")
         given = {name: value for name, value in session.items() if name != "sig"}
@@ -264,18 +259,13 @@ class FacebookMixin(AuthMixin):
         Raises:
             AuthError: (when awaited) it gives an error.
         """
-        from framework.escape import json_decode
-
         values = {name: value for name, value in args.items() if value is not None}
         values |= {"method": method if method.startswith("facebook.") else f"facebook.{method}", "v": "1.0"}
         values |= {"api_key": self.application.require_setting("facebook_api_key", "Facebook sign-in")}
         values |= {"format": "json", "call_id": str(self.request.start_time)}
         values["sig"] = self._sign(values)
         response = await self.ask_provider(self.provider_url(self._FACEBOOK_REST_URL, values))
-        try:
-            found = json_decode(response.body or b"null")
-        except ValueError as error:
-            raise AuthError(f"{method}: expected JSON") from error
+        found = parse_json(response.body or b"null", method)
         if response.code != 200 or (isinstance(found, dict) and "error_code" in found):
             raise AuthError(f"{method}: {response.code} {found}"[:300])
         return found

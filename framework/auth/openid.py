@@ -112,7 +112,10 @@ class OpenIdMixin(OAuthMixin):
 
     def _check_return_to(self, return_to: str) -> None:
         """OpenID 2.0 §11.1: the answer came to the address that it was meant for."""
-        meant, here = urlsplit(return_to), urlsplit(self.request.full_url())
+        try:
+            meant, here = urlsplit(return_to), urlsplit(self.request.full_url())
+        except ValueError as error:
+            raise AuthError(f"openid.return_to: expected a URL, got {return_to!r}") from error
         if (meant.scheme, meant.netloc, meant.path) != (here.scheme, here.netloc, here.path):
             raise AuthError(f"openid.return_to: expected this page, got {return_to!r}")
         arguments = set(parse_qsl(here.query, keep_blank_values=True))

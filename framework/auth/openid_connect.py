@@ -116,8 +116,8 @@ class OpenIDConnectMixin(AuthMixin):
     async def _ask_token(self, metadata: dict[str, Any], settings: dict[str, Any], **values: Any) -> dict[str, Any]:
         client_id, secret = settings["client_id"], settings.get("client_secret") or ""
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-        methods = metadata.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
-        if secret and "client_secret_basic" in methods:
+        methods = metadata.get("token_endpoint_auth_methods_supported")
+        if secret and (not isinstance(methods, list) or not methods or "client_secret_basic" in methods):
             # RFC 6749 §2.3.1: both are form-encoded first.
             pair = f"{quote_plus(client_id)}:{quote_plus(secret)}"
             headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()

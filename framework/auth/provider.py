@@ -74,10 +74,20 @@ def check_metadata(metadata: dict[str, Any], issuer: str) -> None:
         address = metadata.get(name)
         if address is None and name in ("userinfo_endpoint", "end_session_endpoint"):
             continue
-        scheme = urlsplit(address).scheme if isinstance(address, str) else ""
+        scheme = _scheme_of(address)
         # Where the issuer itself is without TLS (a developer's machine), its addresses may be.
         if scheme != "https" and not (scheme == "http" and issuer.startswith("http:")):
             raise AuthError(f"discovery: {name}: expected an https URL, got {address!r}")
+
+
+def _scheme_of(address: Any) -> str:
+    """The scheme of an address that can be sent in a Location; "" if it can't."""
+    if not isinstance(address, str) or not address.isprintable():
+        return ""
+    try:
+        return urlsplit(address).scheme
+    except ValueError:
+        return ""
 
 
 _providers: dict[tuple[asyncio.AbstractEventLoop, str], Provider] = {}

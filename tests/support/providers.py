@@ -1,5 +1,6 @@
 """OpenID Connect providers for tests: a certified one in a process of its own, and one that lies as it is told to."""
 
+import asyncio
 import base64
 import contextlib
 import hashlib
@@ -13,7 +14,7 @@ import time
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
-from joserfc import jwt
+from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
 
 from framework.httpclient import AsyncHTTPClient
@@ -119,17 +120,42 @@ class Lies:
         self.raw_token_answer = None  # (status, body)
         self.published = [self.key]
         self.nonce = ""
+        self.detours = {}  # path: "redirects", "is silent", "is huge"
+        self.asked_elsewhere = 0
         self.asked_for_keys = 0
         self.challenge = ""
 
     def sign_rightly(self, header, claims):
-        return jwt.encode(header, claims, self.key, algorithms=[header["alg"]])
+        # Not jwt.encode, which refuses to write what no honest provider would.
+        return jws.serialize_compact(header, json.dumps(claims), self.key, algorithms=[header["alg"]])
 
 
 def make_provider(lies, issuer):
     """An OpenID Connect provider that answers as told; `issuer` gives its address once it is known."""
 
-    class Metadata(RequestHandler):
+    class Endpoint(RequestHandler):
+        async def prepare(self):
+            detour = lies.detours.get(self.request.path)
+            if detour == "redirects":
+                self.redirect("/elsewhere", status=307)
+            elif detour == "is silent":
+                await self.is_gone()
+                raise HTTPError(504)
+            elif detour == "is huge":
+                self.finish(b"{" + b" " * 2_000_000 + b"}")
+
+        async def is_gone(self):
+            gone = asyncio.Event()
+            self.on_connection_close = gone.set
+            await gone.wait()
+
+    class Elsewhere(RequestHandler):
+        def get(self):
+            lies.asked_elsewhere += 1
+
+        post = get
+
+    class Metadata(Endpoint):
         def get(self):
             at = issuer()
             known = {
@@ -148,7 +174,7 @@ def make_provider(lies, issuer):
             arguments = {"code": "c", "state": self.get_argument("state"), "iss": issuer()}
             self.redirect(self.get_argument("redirect_uri") + "?" + urlencode(arguments))
 
-    class Token(RequestHandler):
+    class Token(Endpoint):
         def post(self):
             verifier = self.get_argument("code_verifier").encode()
             if base64.urlsafe_b64encode(hashlib.sha256(verifier).digest()).rstrip(b"=").decode() != lies.challenge:
@@ -165,12 +191,12 @@ def make_provider(lies, issuer):
             answer = {"access_token": "a", "token_type": "Bearer", "id_token": token, **lies.token}
             self.write({name: value for name, value in answer.items() if value is not None})
 
-    class Keys(RequestHandler):
+    class Keys(Endpoint):
         def get(self):
             lies.asked_for_keys += 1
             self.write({"keys": [key.as_dict(private=False) for key in lies.published]})
 
-    class Userinfo(RequestHandler):
+    class Userinfo(Endpoint):
         def get(self):
             if self.request.headers.get("Authorization") != "Bearer a":
                 raise HTTPError(401)
@@ -182,6 +208,7 @@ def make_provider(lies, issuer):
         ("/token", Token),
         ("/keys", Keys),
         ("/userinfo", Userinfo),
+        ("/elsewhere", Elsewhere),
     ]
     return Application(routes, log_function=lambda handler: None)
 

@@ -172,7 +172,7 @@ def test_request_token_that_is_none_is_an_error_of_the_site(lie, caplog):
     assert use(peer, TwitterMixin, Page, finish) == 500
 
 
-@pytest.mark.parametrize("answer", [(200, "[]"), (200, "{}"), (200, "x"), (403, "{}")])
+@pytest.mark.parametrize("answer", [(200, "[]"), (200, "{}"), (200, "x"), (403, "{}"), (200, "[" * 9000)])
 def test_item_110_provider_that_names_nobody_is_nobody(answer, caplog):
     peer = Peer()
     peer.answer["/account/verify_credentials.json"] = answer

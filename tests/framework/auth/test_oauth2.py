@@ -206,6 +206,8 @@ def test_item_107_facebook_connect_of_2009_says_that_it_is_gone(caplog):
         session["sig"] = hashlib.md5(text.encode()).hexdigest()
         good = await finish(browser, f"{address}?{urlencode({'session': json.dumps(session)})}")
         forged = await finish(browser, f"{address}?{urlencode({'session': json.dumps({**session, 'uid': 8})})}")
+        for broken in ("[" * 5000, '{"sig": "\\ud800"}', '{"sig": "x", "uid": "\\ud800"}', '{"sig": 1}', "{"):
+            assert await finish(browser, f"{address}?{urlencode({'session': broken})}") is None
         return good, forged
 
     settings = {"facebook_api_key": "key", "facebook_secret": "secret"}

@@ -106,6 +106,7 @@ LIES = {
     "address not signed": lambda url: change(url, signed="op_endpoint,response_nonce,assoc_handle,claimed_id"),
     "user not signed": lambda url: change(url, signed="op_endpoint,return_to,response_nonce,assoc_handle"),
     "another endpoint": lambda url: change(url, op_endpoint="http://evil.example/"),
+    "a page that is no address": lambda url: change(url, return_to="http://["),
     "another page": lambda url: change(url, return_to="http://evil.example/auth"),
     "another nonce": lambda url: change(url, response_nonce="2020-01-01T00:00:00Zx"),
     "another handle": lambda url: change(url, assoc_handle="x"),

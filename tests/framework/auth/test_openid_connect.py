@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import pytest
 from joserfc import jws
 
-from framework.auth import OpenIDConnectMixin
+from framework.auth import OpenIDConnectMixin, base
 from framework.auth import provider as providers
 from framework.testing import serving
 from framework.web import Application, RequestHandler, asynchronous
@@ -237,6 +237,10 @@ CLAIMS = {
     "subject is a number": {"sub": 42},
     "subject is too long": {"sub": "x" * 256},
     "another access token": {"at_hash": at_hash(b"b")},
+    "hash of the access token is half a character": {"at_hash": "\ud800"},
+    "nonce is half a character": {"nonce": "\ud800"},
+    "expires never": {"exp": float("nan")},
+    "expires at the end of time": {"exp": float("inf")},
 }
 
 
@@ -263,6 +267,7 @@ SIGNATURES = {
     "no signature": lambda lies: setattr(lies, "mangle", lambda token: token.rpartition(".")[0] + "."),
     "no token at all": lambda lies: setattr(lies, "mangle", lambda token: "x.y.z"),
     "huge": lambda lies: setattr(lies, "mangle", lambda token: token + "A" * 100_000),
+    "header nested too deep": lambda lies: setattr(lies, "mangle", lambda token: "W1tb" * 8000 + ".x.y"),
     "five parts": lambda lies: setattr(lies, "mangle", lambda token: token + ".a.b"),
     "unknown key": lambda lies: lies.header.update(kid="two"),
     "a critical extension": lambda lies: lies.header.update(crit=["b64"], b64=False),
@@ -289,6 +294,7 @@ ANSWERS = {
     "no token": (200, "{}"),
     "a token of another type": (200, '{"access_token": "a", "token_type": "mac", "id_token": "x"}'),
     "no ID token": (200, '{"access_token": "a", "token_type": "Bearer"}'),
+    "half a character": (200, '{"access_token": "\\ud800", "token_type": "Bearer", "id_token": "x"}'),
     "an ID token that is a number": (200, '{"access_token": "a", "token_type": "Bearer", "id_token": 1}'),
 }
 
@@ -324,6 +330,35 @@ def test_changed_answer_is_nobody(honest, change, caplog):
     assert sign_in_with(honest, change=change) in (None, 302)
 
 
+WHILE_THE_VISITOR_IS_AWAY = {
+    "another issuer": {"issuer": "http://evil.example"},
+    "methods are a number": {"token_endpoint_auth_methods_supported": 5, "userinfo_endpoint": "/"},
+    "token endpoint is half an address": {"token_endpoint": "http://["},
+    "keys elsewhere": {"jwks_uri": "http://127.0.0.1:1/keys"},
+    "a document without end": {"more": "x" * 2_000_000},
+}
+
+
+@pytest.mark.parametrize("metadata", WHILE_THE_VISITOR_IS_AWAY.values(), ids=WHILE_THE_VISITOR_IS_AWAY)
+def test_provider_that_has_changed_when_the_visitor_comes_back_is_nobody(honest, metadata, monkeypatch, caplog):
+    monkeypatch.setattr(providers, "METADATA_KEPT_S", -1.0)
+    assert sign_in_with(honest, lambda lies, browser: lies.metadata.update(metadata)) is None
+    assert "get_authenticated_user:" in caplog.text
+
+
+@pytest.mark.parametrize("path", ["/token", "/keys", "/userinfo", "/.well-known/openid-configuration"])
+@pytest.mark.parametrize("lie", ["redirects", "is silent", "is huge"])
+def test_endpoint_that_leads_elsewhere_or_nowhere_is_nobody(honest, path, lie, monkeypatch, caplog):
+    """Where it leads is not asked: the code, the secret and the token would go there."""
+    monkeypatch.setattr(providers, "METADATA_KEPT_S", -1.0)
+    monkeypatch.setattr(base, "REQUEST_TIMEOUT_S", 0.3)
+    if lie != "is silent":
+        monkeypatch.setattr(base, "REQUEST_TIMEOUT_S", 20.0)
+    assert sign_in_with(honest, lambda lies, browser: lies.detours.update({path: lie})) is None
+    assert honest.asked_elsewhere == 0
+    assert f"{path}: " in caplog.text
+
+
 def test_missing_issuer_is_refused_where_it_was_promised(honest, caplog):
     honest.metadata = {"authorization_response_iss_parameter_supported": True}
     assert sign_in_with(honest, change=lambda url: url.partition("&iss=")[0]) is None
@@ -334,6 +369,8 @@ METADATA = {
     "no keys": {"jwks_uri": None},
     "token endpoint is no URL": {"token_endpoint": "javascript:alert(1)"},
     "token endpoint is a list": {"token_endpoint": []},
+    "token endpoint is half an address": {"token_endpoint": "http://["},
+    "authorization endpoint splits the answer": {"authorization_endpoint": "http://a/\r\nSet-Cookie: b=c"},
 }
 
 
