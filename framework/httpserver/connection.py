@@ -58,6 +58,20 @@ class Connection(Calling):
 
     # ---- what the transport tells us
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if self._input:
+            # It was there when the connection was accepted.
+            first, self._input = self._input, b""
+            self.data_received(first)
+            if self._is_reading_paused:
+                self._server.loop.call_soon(self._pause_again)
+
+    def _pause_again(self) -> None:
+        """uvloop begins to read when connection_made is over, paused or not."""
+        if self._is_reading_paused and not self._transport.is_closing():
+            self._transport.pause_reading()
+
     def data_received(self, data: bytes) -> None:
         # The way of most requests: a plain head that begins as one before it, and the only thing there is.
         if self._state == IDLE:

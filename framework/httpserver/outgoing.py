@@ -1,8 +1,13 @@
-"""The way out of a connection: answers in batches, back-pressure towards writers, closing without losing an answer."""
+"""The way out of a connection: answers in batches, back-pressure towards writers, closing without losing an answer.
+
+What is written goes straight to the kernel while the transport holds nothing back; only what the kernel does not take
+is the transport's. uvloop's own `write` queues each piece for the end of the loop's turn, which costs 0.1 us more.
+"""
 
 import asyncio
 import math
 import os
+import socket
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -37,6 +42,8 @@ class Outgoing(asyncio.Protocol):
         "_input",
         "_is_advancing",
         "_is_alone",
+        "_is_direct",
+        "_is_early",
         "_is_reading_paused",
         "_is_writing_paused",
         "_linger_until",
@@ -45,6 +52,7 @@ class Outgoing(asyncio.Protocol):
         "_position",
         "_requests",
         "_server",
+        "_socket",
         "_state",
         "_transport",
         "_unsent_bytes",
@@ -77,6 +85,11 @@ class Outgoing(asyncio.Protocol):
         self._linger_until = 0.0
         self._unsent_bytes = 0  # of a slow reader, when last looked at
         self._drain_waiter: asyncio.Future[None] | None = None
+        # Where nothing stands between the application's bytes and the kernel (TLS would). The object, and not its
+        # descriptor: a transport that closes tells its socket, so that nothing is ever written to a reused number.
+        self._socket: socket.socket | None = None
+        self._is_direct = False  # it may be written to now, for the transport holds nothing that would go before
+        self._is_early = False  # the server has not heard of us, and may never hear
         self.keep_alive = server.keeps_alive
         self.deadline = math.inf
         self.wheel_slot = -1
@@ -95,9 +108,14 @@ class Outgoing(asyncio.Protocol):
             self._close_callback = None
             self._state = IDLE
             self.deadline = coarse.now + self._server.limits.idle_timeout_s
-            try:
-                self._transport.write(data)
-            except RuntimeError:
+            if self._is_direct:
+                try:
+                    sent = self._socket.send(data)  # type: ignore[union-attr]
+                except OSError:
+                    sent = 0
+                if sent != len(data):
+                    self._send_rest(data, sent)
+            else:
                 self._send(data)
             return
         if self._state > ANSWER:
@@ -232,10 +250,53 @@ class Outgoing(asyncio.Protocol):
         """Go on with the input; the half that reads knows how."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        if self._socket is None:
+            self._server.introduce(self, transport.get_extra_info("peername"))
+        self._take(cast(asyncio.Transport, transport))
+        self._server.adopt(self)
+
+    def _take(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
         if self._server.limits.write_buffer_bytes != _DEFAULT_HIGH_WATER:
-            self._transport.set_write_buffer_limits(self._server.limits.write_buffer_bytes)
-        self._server.adopt(self, self._transport)
+            transport.set_write_buffer_limits(self._server.limits.write_buffer_bytes)
+
+    # ---- before there is a transport proper, see framework.httpserver.early
+
+    def accept(self, accepted: socket.socket, first: bytes) -> None:
+        """Take note of the socket of the transport to come, which will pass on bytes as they are, and of its first."""
+        self._socket = accepted
+        self._input = first
+
+    def begin_early(self, transport: asyncio.Transport, peer: Any) -> None:
+        """As connection_made, but the connection may be gone before anybody hears of it."""
+        self._is_early = True
+        self._transport = transport
+        self._server.introduce(self, peer)
+
+    def end_early(self, error: OSError | None) -> None:
+        """As connection_lost; and both let go of one another, which else the collector would have to see to."""
+        self.connection_lost(error)
+        self._transport = _NO_TRANSPORT
+
+    def stay(self) -> None:
+        """The connection did not end early."""
+        self._is_early = False
+        if self._state != GONE:
+            deadline = self.deadline
+            self._server.adopt(self)
+            self.deadline = deadline
+            if deadline != math.inf:
+                self._server.wheel.watch(self, deadline)
+
+    def move(self, transport: asyncio.Transport, calls: "list[tuple[str, Any]]") -> None:
+        """Go on with another transport, after these calls of its methods."""
+        if self._state != GONE:
+            self._take(transport)
+        was_paused, self._is_writing_paused = self._is_writing_paused, False
+        for name, arguments in calls:
+            getattr(transport, name)(*arguments)
+        if was_paused and not self._is_writing_paused:
+            self.resume_writing()
 
     def pause_writing(self) -> None:
         self._is_writing_paused = True
@@ -252,7 +313,10 @@ class Outgoing(asyncio.Protocol):
         """Let go of everything; the transport is closed or belongs to somebody else."""
         self._state = GONE
         self._output = None
-        self._server.discard(self)
+        self._socket = None
+        self._is_direct = False
+        if not self._is_early:
+            self._server.discard(self)
         waiter, self._drain_waiter = self._drain_waiter, None
         if waiter is not None and not waiter.done():
             _failed(waiter)
@@ -308,8 +372,21 @@ class Outgoing(asyncio.Protocol):
     # ---- the way out
 
     def _send(self, data: bytes) -> None:
+        sent = 0
+        if self._socket is not None and (self._is_direct or self._transport.get_write_buffer_size() == 0):
+            self._is_direct = True
+            try:
+                sent = self._socket.send(data)
+            except OSError:
+                pass  # no room, or broken: the transport finds out, and knows what to do
+        if sent != len(data):
+            self._send_rest(data, sent)
+
+    def _send_rest(self, data: bytes, sent: int) -> None:
+        """Let the transport have what the kernel has not taken."""
+        self._is_direct = False
         try:
-            self._transport.write(data)
+            self._transport.write(memoryview(data)[sent:] if sent else data)
         except RuntimeError:
             # uvloop raises where asyncio drops: the connection broke a moment ago, and connection_lost is on its way.
             if not self._transport.is_closing():
@@ -360,7 +437,10 @@ class Outgoing(asyncio.Protocol):
         return is_progressing
 
     def _watch(self, timeout_s: float) -> None:
-        self._server.wheel.watch(self, coarse.now + timeout_s)
+        if self._is_early:
+            self.deadline = coarse.now + timeout_s
+        else:
+            self._server.wheel.watch(self, coarse.now + timeout_s)
 
     def _pause_reading(self) -> None:
         if not self._is_reading_paused:

@@ -61,7 +61,11 @@ class HTTPServer:
         self._loop_given = io_loop
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wheel: clock.Wheel | None = None
-        self._listening = Listening(self._make_proxied if proxy_protocol else self._make_connection, self._forget)
+        self._listening = Listening(
+            self._make_proxied if proxy_protocol else self._make_connection,
+            self._forget,
+            None if proxy_protocol or ssl_options is not None else self._make_early,
+        )
         self._pending_sockets: list[socket.socket] = []
         self._connections: set[Outgoing] = set()
         self._expected: set[asyncio.Protocol] = set()  # accepted, but not made known yet
@@ -150,8 +154,17 @@ class HTTPServer:
 
     # ---- what connections tell
 
-    def _make_connection(self) -> Connection:
+    def _make_early(self) -> Connection | None:
+        """A connection that may be over at once; None if it must be counted first."""
+        if len(self._connections) + len(self._expected) >= self._max_connections or not self.is_taking_requests:
+            return None
+        return Connection(self)
+
+    def _make_connection(self, accepted: socket.socket | None, peer: Any, first: bytes) -> Connection:
         connection = Connection(self)
+        if accepted is not None:
+            self.introduce(connection, peer)
+            connection.accept(accepted, first)
         self._expected.add(connection)
         if len(self._connections) + len(self._expected) > self._max_connections:
             # So that whoever is over the limit waits in the kernel, and not here.
@@ -170,19 +183,17 @@ class HTTPServer:
         if self._listening.is_paused:
             self._resume_accepting()
 
-    def _make_proxied(self) -> ProxyProtocol:
+    def _make_proxied(self, accepted: socket.socket | None, peer: Any, first: bytes) -> ProxyProtocol:
         def make_connection(transport: asyncio.Transport, address: str | None) -> Connection:
-            connection = self._make_connection()
+            connection = self._make_connection(None, None, b"")
             connection.connection_made(transport)
             connection.remote_ip = address or connection.remote_ip
             return connection
 
         return ProxyProtocol(make_connection, self.wheel, self.limits.head_timeout_s)
 
-    def adopt(self, connection: Outgoing, transport: asyncio.Transport) -> None:
-        """Take note of a new connection."""
-        self._expected.discard(connection)
-        peer = transport.get_extra_info("peername")
+    def introduce(self, connection: Outgoing, peer: Any) -> None:
+        """Tell a new connection whose it is; `peer` is the socket's other end as accept(2) gives it."""
         if isinstance(peer, tuple) and peer:
             connection.remote_ip = peer[0]
             if self._believes_headers and self._trusted_networks:
@@ -192,6 +203,10 @@ class HTTPServer:
             connection.is_believed = self._believes_headers  # a unix socket: file permissions decide who may connect
         if self._listening.ssl_context is not None:
             connection.protocol = "https"
+
+    def adopt(self, connection: Outgoing) -> None:
+        """Take note of a new connection."""
+        self._expected.discard(connection)
         self._connections.add(connection)
         if not self.is_taking_requests:
             cast(Connection, connection).wait()

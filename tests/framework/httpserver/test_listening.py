@@ -11,6 +11,11 @@ class Greeting(asyncio.Protocol):
         transport.close()
 
 
+def greet(accepted, peer, first):
+    assert accepted is not None and peer[0] == "127.0.0.1" and first == b""
+    return Greeting()
+
+
 async def greeting(port):
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
@@ -24,7 +29,7 @@ def test_pause_queues_in_the_kernel_and_resume_takes_up():
         loop = asyncio.get_running_loop()
         listener = listening_socket()
         port = listener.getsockname()[1]
-        listening = Listening(Greeting, print)
+        listening = Listening(greet, print)
         listening.add(listener, loop)
         assert await greeting(port) == b"hello"
         listening.pause()
@@ -44,7 +49,7 @@ def test_queue_is_emptied_before_closing():
         loop = asyncio.get_running_loop()
         listener = listening_socket()
         address = listener.getsockname()
-        listening = Listening(Greeting, print)
+        listening = Listening(greet, print)
         listening.add(listener, loop)
         listening.pause()
         with socket.create_connection(address) as one, socket.create_connection(address) as other:
