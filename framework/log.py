@@ -263,38 +263,65 @@ def _cut_pieces(text: str) -> Iterator[str]:
         start = end
 
 
-def _format_human(lines: list[Answered]) -> Iterator[str]:
-    offset = time.time() - time.perf_counter()
-    for _, status, began, answered, method, uri, remote_ip, _ in lines:
-        level = "I" if status < 400 else "W" if status < 500 else "E"
-        when = _local_stamp(int(answered + offset))
-        if not uri.isascii():
-            uri = uri.translate(_VISIBLE)
-        yield f"[{level} {when} access] {status} {method} {uri} ({remote_ip}) {(answered - began) * 1000:.2f}ms\n"
-
-
-# Texts of 0 to 999 microseconds, as seconds: formatting a float costs more than all the rest of a line.
+# Texts of 0 to 999 microseconds, as seconds, and of 0 to 9.99 milliseconds: formatting a float costs more than all the
+# rest of a line.
 _MICROSECONDS = [f"0.{count:06d}" for count in range(1000)]
+_MILLISECONDS = [f"{count / 100:.2f}ms\n" for count in range(1000)]
+
+
+def _format_human(lines: list[Answered]) -> list[str]:
+    """The lines in pieces. Every request pays for this, so what lines have in common is put together once."""
+    offset = time.time() - time.perf_counter()
+    until = 0.0
+    stamp = ""
+    known: dict[tuple[int, str, str, str], tuple[str, str]] = {}
+    texts: list[str] = []
+    for _, status, began, answered, method, uri, remote_ip, _ in lines:
+        if answered >= until:
+            second = int(answered + offset)
+            until = second + 1 - offset
+            stamp = _local_stamp(second)
+        key = status, method, uri, remote_ip
+        try:
+            common = known[key]
+        except KeyError:
+            level = "I" if status < 400 else "W" if status < 500 else "E"
+            shown = uri if uri.isascii() else uri.translate(_VISIBLE)
+            common = known[key] = f"[{level} ", f" access] {status} {method} {shown} ({remote_ip}) "
+        took = round((answered - began) * 1e5)
+        texts += (
+            common[0],
+            stamp,
+            common[1],
+            _MILLISECONDS[took] if took < 1000 else f"{took / 100:.2f}ms\n",
+        )
+    return texts
 
 
 def _format_json(lines: list[Answered]) -> list[str]:
-    """The same as json.dumps of dictionaries at a tenth of its cost: every request pays for it."""
+    """The same as json.dumps of dictionaries, in pieces, at a fraction of its cost."""
     offset = time.time() - time.perf_counter()
     until = 0.0
-    known: dict[object, str] = {}
+    start = ""
+    known: dict[tuple[int, str, str, str], str] = {}
     texts: list[str] = []
     for _, status, began, answered, method, uri, remote_ip, trace in lines:
         if answered >= until:
             millisecond = int((answered + offset) * 1000)
             until = (millisecond + 1) / 1000 - offset
             start = f'{{"time": "{format_time(millisecond / 1000)}", "logger": "{access_log.name}", "status": '
-        what = known.get((status, method, uri))
-        if what is None:
-            what = f'{status}, "method": {_quote(method)}, "uri": {_quote(uri)}, "remote_ip": '
-            known[status, method, uri] = what
-        who = known.get(remote_ip) or known.setdefault(remote_ip, _quote(remote_ip))
+        key = status, method, uri, remote_ip
+        try:
+            common = known[key]
+        except KeyError:
+            common = known[key] = (
+                f'{status}, "method": {_quote(method)}, "uri": {_quote(uri)}, "remote_ip": {_quote(remote_ip)}, '
+                '"request_time_s": '
+            )
         took = round((answered - began) * 1e6)
         seconds = _MICROSECONDS[took] if took < 1000 else f"{took / 1e6:.6f}"
-        more = f', "request_id": {_quote(trace[0].decode("latin-1"))}' if trace is not None and trace[0] else ""
-        texts.append(f'{start}{what}{who}, "request_time_s": {seconds}{more}}}\n')
+        if trace is None or not trace[0]:
+            texts += start, common, seconds, "}\n"
+        else:
+            texts += start, common, seconds, f', "request_id": {_quote(trace[0].decode("latin-1"))}}}\n'
     return texts

@@ -77,6 +77,23 @@ def test_request_start(value, waited):
     assert metrics.parse_request_start(value, 1700000000.5) == waited
 
 
+def test_a_start_of_hundreds_of_digits_ends():
+    assert metrics.parse_request_start(b"9" * 400, 1700000000.5) is None
+
+
+def test_many_observations_are_the_same_as_one_by_one():
+    values = [0.0001, 0.0005, 0.0006, 0.003, 0.0004, 31.0, 30.0, 0.25]
+    one_by_one = metrics.Histogram("one", "One.", metrics.LATENCY_BUCKETS_S)
+    together = metrics.Histogram("one", "One.", metrics.LATENCY_BUCKETS_S)
+    for value in values:
+        one_by_one.observe(value)
+    together.observe_all(values[:3])
+    together.observe_all(values[3:])
+    counted, expected = list(together.samples()), list(one_by_one.samples())
+    assert [sample[:2] for sample in counted] == [sample[:2] for sample in expected]
+    assert [sample[2] for sample in counted] == pytest.approx([sample[2] for sample in expected])
+
+
 def test_record_request_counts_by_route_and_status():
     before = metrics.requests.get(("/test-metrics", 200))
     metrics.record_request("/test-metrics", 200, 0.01)
