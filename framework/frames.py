@@ -25,6 +25,8 @@ CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TAIL = b"\x00\x00\xff\xff"
 _MAX_CONTROL_BYTES = 125
+# Heads of whole frames without a mask, by opcode and length: most of what a server sends.
+_SMALL_HEADS = [[bytes((0x80 | opcode, length)) for length in range(126)] for opcode in range(16)]
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _EXTENSION_PARAMETER = re.compile(rf'({_TOKEN})[ \t]*(?:=[ \t]*(?:({_TOKEN})|"({_TOKEN})"))?')
 
@@ -91,7 +93,7 @@ def apply_mask(data: bytes, mask: bytes) -> bytes:
     if not length:
         return b""
     # One addition of large numbers for all bytes: 0.3 ns a byte. A loop over bytes takes 60.
-    pattern = mask * (length // 4) + mask[: length % 4]
+    pattern = (mask * (length // 4 + 1))[:length]
     return (int.from_bytes(data, "little") ^ int.from_bytes(pattern, "little")).to_bytes(length, "little")
 
 
@@ -99,9 +101,11 @@ def encode_frame(
     opcode: int, payload: bytes, is_masked: bool = False, is_final: bool = True, is_compressed: bool = False
 ) -> bytes:
     """One frame. Clients mask what they send, servers do not."""
+    length = len(payload)
+    if length < 126 and not is_masked and is_final and not is_compressed:
+        return _SMALL_HEADS[opcode][length] + payload
     first = opcode | (0x80 if is_final else 0) | (0x40 if is_compressed else 0)
     mask_bit = 0x80 if is_masked else 0
-    length = len(payload)
     if length < 126:
         head = bytes((first, mask_bit | length))
     elif length < 65536:
@@ -126,8 +130,26 @@ def encode_close(code: int | None = None, reason: str = "", is_masked: bool = Fa
 class Decoder:
     """Bytes of one side to events. `max_message_bytes` counts what a message is after decompression."""
 
+    __slots__ = (
+        "_buffer",
+        "_decompressor",
+        "_is_client",
+        "_is_closed",
+        "_is_compressed",
+        "_mask_bit",
+        "_mask_bytes",
+        "_max_bytes",
+        "_needed",
+        "_opcode",
+        "_parts",
+        "_size",
+        "_text",
+        "_utf8",
+    )
+
     def __init__(self, is_client: bool, max_message_bytes: int, decompressor: "Decompressor | None" = None) -> None:
         self._is_client = is_client
+        self._mask_bit, self._mask_bytes = (0, 0) if is_client else (0x80, 4)
         self._max_bytes = max_message_bytes
         self._decompressor = decompressor
         self._buffer = bytearray()
@@ -145,6 +167,36 @@ class Decoder:
     def buffered_bytes(self) -> int:
         """How many bytes wait for the rest of their frame."""
         return len(self._buffer)
+
+    def take_whole(self, data: bytes) -> str | bytes | None:
+        """The message, if the data are exactly one, in one frame of less than 64 KiB, as most are; else feed them.
+
+        None changes nothing: what is wrong with them, `feed` will say.
+        """
+        if self._buffer or self._opcode or self._is_closed:
+            return None
+        start = 2 + self._mask_bytes
+        length = len(data) - start
+        if length < 126:
+            if length < 1 or data[1] != self._mask_bit | length:
+                return None
+        else:
+            start += 2
+            length -= 2
+            if length < 126 or data[1] != self._mask_bit | 126 or int.from_bytes(data[2:4]) != length:
+                return None
+        first = data[0]
+        if (first != 0x81 and first != 0x82) or length > self._max_bytes:
+            return None
+        payload = data[start:]
+        if self._mask_bytes:
+            payload = apply_mask(payload, data[start - 4 : start])
+        if first == 0x82:
+            return payload
+        try:
+            return payload.decode()
+        except UnicodeDecodeError:
+            return None
 
     def feed(self, data: bytes) -> Iterator[Event]:
         """The events that these bytes complete.

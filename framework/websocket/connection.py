@@ -5,10 +5,12 @@ fast sender waits in the kernel. Pings are answered at once all the same. `on_cl
 """
 
 import asyncio
+import contextvars
 import inspect
 import socket
 from collections import deque
 from collections.abc import Callable, Generator
+from types import CoroutineType
 from typing import Any, NamedTuple, Protocol
 
 from framework.errors import FrameworkError
@@ -74,7 +76,7 @@ class Taker(Protocol):
 
 
 class Sent:
-    """What sending returns. Awaiting it waits until the peer has taken enough.
+    """What sending returns. Awaiting it waits until the peer has taken enough; mostly it has already (None).
 
     Raises:
         WebSocketClosedError: (when awaited) it was closed meanwhile.
@@ -82,11 +84,15 @@ class Sent:
 
     __slots__ = ("_connection",)
 
-    def __init__(self, connection: "WebSocketConnection") -> None:
+    def __init__(self, connection: "WebSocketConnection | None") -> None:
         self._connection = connection
 
     def __await__(self) -> Generator[Any]:
-        return self._connection.drain().__await__()
+        return _NOTHING if self._connection is None else self._connection.drain().__await__()
+
+
+_NOTHING: Generator[Any] = (nothing for nothing in iter(list[Any]()))
+_SENT = Sent(None)
 
 
 class WebSocketConnection(asyncio.Protocol):
@@ -113,6 +119,8 @@ class WebSocketConnection(asyncio.Protocol):
         self._drained: asyncio.Event | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_alive = True  # something came since the last ping
+        # Of whoever makes it; all hooks run in it.
+        self._context = contextvars.copy_context()
 
     def start(self, transport: asyncio.Transport, ahead: bytes) -> None:
         """Begin on a transport whose handshake is done; `ahead` are bytes that were read behind it."""
@@ -130,6 +138,12 @@ class WebSocketConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._is_alive = True
+        if self._working is None and not self.is_closing:
+            # The way of most messages: nothing is under way, and this is one.
+            message = self._decoder.take_whole(data)
+            if message is not None:
+                self._give(message)
+                return
         try:
             for event in self._decoder.feed(data):
                 self._take_event(event)
@@ -221,7 +235,7 @@ class WebSocketConnection(asyncio.Protocol):
     def _work(self) -> None:
         """Give out what has arrived, one after the other, and then, if it is so, the end."""
         while self._working is None and self._messages:
-            self._wait_for(self._call(self._taker.take_message, self._messages.popleft()))
+            self._give(self._messages.popleft())
         if self._working is not None:
             return
         if self._is_reading_paused and len(self._messages) < _MAX_WAITING_MESSAGES and self._transport is not None:
@@ -232,10 +246,21 @@ class WebSocketConnection(asyncio.Protocol):
             self._has_ended = True
             self._call(self._taker.take_end)
 
+    def _give(self, message: str | bytes) -> None:
+        try:
+            waiting = self._context.run(self._taker.take_message, message)
+        except Exception as error:
+            self._blame(error)
+            return
+        if waiting is not None:
+            self._wait_for(waiting)
+
     def _wait_for(self, waiting: Any) -> None:
         """Let an asynchronous hook begin at once; often it is done without ever waiting."""
-        if asyncio.iscoroutine(waiting):
-            working: asyncio.Future[Any] = asyncio.Task(waiting, loop=self._loop, eager_start=True)
+        if type(waiting) is CoroutineType:
+            working: asyncio.Future[Any] = asyncio.Task(
+                waiting, loop=self._loop, eager_start=True, context=self._context
+            )
         elif inspect.isawaitable(waiting):
             working = asyncio.ensure_future(waiting)
         else:
@@ -258,7 +283,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         try:
-            return function(*arguments)
+            return self._context.run(function, *arguments)
         except Exception as error:
             self._blame(error)
             return None
@@ -283,14 +308,16 @@ class WebSocketConnection(asyncio.Protocol):
         """
         if self.is_closing:
             raise WebSocketClosedError("the websocket is closed")
-        payload = data.encode() if isinstance(data, str) else bytes(data)
-        opcode = TEXT if isinstance(data, str) else BINARY
+        if isinstance(data, str):
+            opcode, payload = TEXT, data.encode()
+        else:
+            opcode, payload = BINARY, bytes(data)
         if self._compressor is not None and len(payload) >= _MIN_COMPRESSED_BYTES:
             frame = encode_frame(opcode, self._compressor.compress(payload), self._is_client, is_compressed=True)
         else:
             frame = encode_frame(opcode, payload, self._is_client)
         self._send(frame)
-        return Sent(self)
+        return _SENT if self._drained is None and not self._is_lost else Sent(self)
 
     def send_ping(self, data: bytes = b"") -> None:
         """Send a ping of at most 125 bytes.
@@ -341,7 +368,8 @@ class WebSocketConnection(asyncio.Protocol):
         if transport is None or self._is_lost or transport.is_closing():
             return
         transport.write(frame)
-        if transport.get_write_buffer_size() > self._limits.max_unsent_bytes:
+        # The transport has said so before more than a little waits.
+        if self._drained is not None and transport.get_write_buffer_size() > self._limits.max_unsent_bytes:
             gen_log.info("websocket: cut off a reader with %d unread bytes", transport.get_write_buffer_size())
             transport.abort()
 

@@ -185,7 +185,9 @@ class WebSocketHandler(RequestHandler):
         decoder = Decoder(False, limits.max_message_bytes, deflate.decompressor(False) if deflate else None)
         level, mem_level = options.get("compression_level", 6), options.get("mem_level", 8)
         compressor = deflate.compressor(False, level, mem_level) if deflate else None
-        self._socket = WebSocketConnection(self, False, limits, decoder, compressor)
+        # Whatever its hooks ask of the loop knows whose error its error is.
+        with catching(self.handle_exception):
+            self._socket = WebSocketConnection(self, False, limits, decoder, compressor)
         self._forget_release = on_release(self.on_release)
         self._socket.start(transport, ahead)
 
@@ -193,14 +195,11 @@ class WebSocketHandler(RequestHandler):
 
     def take_open(self) -> Any:
         """The start, for open."""
-        with catching(self.handle_exception):
-            return self._open()
+        return self._open()
 
     def take_message(self, data: str | bytes) -> Any:
         """A message, for on_message."""
-        # Whatever it asks of the loop knows whose error its error is.
-        with catching(self.handle_exception):
-            return self.on_message(data)
+        return self.on_message(data)
 
     def take_ping(self, data: bytes) -> None:
         """A ping."""

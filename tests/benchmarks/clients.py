@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from tests.benchmarks.loads import LoadError, Outcome
 
 MESSAGE = b"x" * 100
-# Masked, as a client's frames must be (RFC 6455 §5.3); a mask of zeros is a mask.
-FRAME = bytes([0x81, 0x80 | len(MESSAGE)]) + bytes(4) + MESSAGE
+# Masked, as a client's frames must be (RFC 6455 §5.3).
+MASK = bytes.fromhex("37fa213d")
+FRAME = bytes([0x81, 0x80 | len(MESSAGE)]) + MASK + bytes(byte ^ MASK[at % 4] for at, byte in enumerate(MESSAGE))
 ANSWER_BYTES = 2 + len(MESSAGE)
 TIMEOUT_S = 30.0
 

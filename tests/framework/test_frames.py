@@ -147,6 +147,42 @@ def test_any_bytes_are_events_or_an_error_however_they_are_cut(data, step):
     assert run([data]) == run([data[at : at + step] for at in range(0, len(data), step)])
 
 
+@pytest.mark.parametrize("is_client", [True, False])
+@pytest.mark.parametrize("size", [1, 125, 126, 1000, 65535])
+@pytest.mark.parametrize("opcode, kind", [(TEXT, str), (BINARY, bytes)])
+def test_whole_messages_are_taken_at_once(is_client, size, opcode, kind):
+    (message,) = decode(encode_frame(opcode, b"x" * size), limit=100_000)
+    frame = encode_frame(opcode, b"x" * size, is_masked=not is_client)
+    taken = Decoder(is_client, 100_000).take_whole(frame)
+    assert taken == message.data
+    assert type(taken) is kind
+    for other in (frame[:-1], frame + b"x", b"\x01" + frame[1:], b"\x80" + frame[1:], b"\xc1" + frame[1:]):
+        assert Decoder(is_client, 100_000, Decompressor()).take_whole(other) is None
+    assert Decoder(is_client, size - 1).take_whole(frame) is None
+    assert Decoder(not is_client, 100_000).take_whole(frame) is None
+
+
+def test_nothing_is_taken_out_of_turn():
+    message = encode_frame(TEXT, b"a")
+    for before in (b"\x01", encode_frame(TEXT, b"a", is_final=False), encode_close()):
+        decoder = Decoder(True, 100)
+        list(decoder.feed(before))
+        assert decoder.take_whole(message) is None
+    assert Decoder(True, 100).take_whole(encode_frame(TEXT, b"\xff")) is None
+
+
+_whole = st.builds(
+    encode_frame, st.integers(0, 15), st.binary(max_size=200), st.booleans(), st.booleans(), st.booleans()
+)
+
+
+@given(st.one_of(_whole, st.binary(max_size=20)), st.booleans())
+def test_what_is_taken_at_once_is_what_feeding_gives(data, is_client):
+    taken = Decoder(is_client, 150, Decompressor()).take_whole(data)
+    if taken is not None:
+        assert decode(data, is_client, 150, Decompressor()) == [Message(taken)]
+
+
 @given(st.binary(max_size=50), st.binary(min_size=4, max_size=4))
 def test_mask_is_exclusive_or(data, mask):
     assert apply_mask(data, mask) == bytes(byte ^ mask[at % 4] for at, byte in enumerate(data))

@@ -11,6 +11,7 @@ from wsproto.events import AcceptConnection, Request, TextMessage
 
 from framework import slots
 from framework.frames import Close, Decoder
+from framework.ioloop import IOLoop
 from framework.slots.hooks import call_release_callbacks
 from framework.testing import serving
 from framework.web import Application, HTTPError
@@ -192,6 +193,30 @@ def test_failing_open_closes_with_1011(caplog):
     async def run():
         async with serving(Application([("/", Broken)], log_function=lambda _: None)) as port:
             socket = await websocket_connect(f"ws://127.0.0.1:{port}/")
+            assert await socket.read_message() is None
+            return socket.close_code
+
+    with caplog.at_level(logging.CRITICAL, "framework.application"):
+        assert asyncio.run(run()) == 1011
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+def test_failing_callback_of_a_message_closes_with_1011(is_async, caplog):
+    def ask(self):
+        IOLoop.current().add_callback(lambda: 1 / 0)
+
+    async def ask_later(self):
+        await asyncio.sleep(0)
+        ask(self)
+
+    class Asking(WebSocketHandler):
+        def on_message(self, message):
+            return ask_later(self) if is_async else ask(self)
+
+    async def run():
+        async with serving(Application([("/", Asking)], log_function=lambda _: None)) as port:
+            socket = await websocket_connect(f"ws://127.0.0.1:{port}/")
+            socket.write_message("a")
             assert await socket.read_message() is None
             return socket.close_code
 
