@@ -15,6 +15,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as _quote
 from typing import TextIO
@@ -25,6 +26,9 @@ from framework.options import options as process_options
 access_log = logging.getLogger("framework.access")
 app_log = logging.getLogger("framework.application")
 gen_log = logging.getLogger("framework.general")
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""The proxy's name for the request that is being answered, for whatever is logged on its behalf; empty without one."""
 
 _COLORS = {logging.DEBUG: "34", logging.INFO: "32", logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "35"}
 # Linux's PIPE_BUF, in bytes.

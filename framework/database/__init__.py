@@ -9,9 +9,15 @@
     async with pool.transaction() as tx:
         await tx.execute("UPDATE counters SET n = n + 1 WHERE id = %s", 1)
 
+    driver      PyMySQL, without what it seldom needs
     errors      what can go wrong, in one place
     connection  one connection, blocking
-    pool        many, from coroutines
+    columns     the columns of a result, and how their values are read
+    resultset   the server's answers, from bytes
+    statements  statements to bytes, and what can be asked
+    channel     one connection on the loop
+    turns       who may use which connection when
+    pool        many connections, from coroutines
     migrate     numbered SQL files, applied once: `python -m framework.database.migrate DIR`
 
 Values go to the driver as values, `%s` or `%(name)s`, and never into the text of a statement. The isolation of a
@@ -19,12 +25,16 @@ transaction is the server's default, REPEATABLE READ, which loses an update that
 write `SET n = n + 1`, lock with SELECT … FOR UPDATE, or ask for another isolation.
 """
 
+# First: it decides what comes with PyMySQL.
+import framework.database.driver  # noqa: F401
 from framework.database.connection import Address, Connection, Row
 from framework.database.errors import DatabaseError, DatabaseUnavailable, IntegrityError, OperationalError, PoolTimeout
 from framework.database.pool import Pool, Transaction
+from framework.database.resultset import AnswerTooLarge
 
 __all__ = [
     "Address",
+    "AnswerTooLarge",
     "Connection",
     "DatabaseError",
     "DatabaseUnavailable",

@@ -15,6 +15,7 @@ import pymysql
 import pymysql.cursors
 from pymysql.constants import CLIENT
 
+from framework.database.driver import load_cryptography
 from framework.database.errors import DatabaseUnavailable, OperationalError, explain, is_away, is_unsent
 from framework.log import gen_log
 
@@ -68,13 +69,29 @@ class Address:
     def __str__(self) -> str:
         return f"database {self.database} at {self.host}"
 
-    def connect(self, autocommit: bool = True, read_timeout_s: float | None = None) -> "pymysql.Connection[Any]":
+    def connect(self, read_timeout_s: float | None = None, capabilities: int = 0) -> "pymysql.Connection[Any]":
         """A connection of the driver: utf8mb4, UTC, and errors instead of silent truncation (TRADITIONAL).
+
+        `capabilities` are asked of the server beside those that the driver knows.
 
         Raises:
             DatabaseUnavailable: if nobody answers within connect_timeout_s.
             OperationalError: if the server refuses user, password or database.
         """
+        db = self._open(capabilities)
+        db._read_timeout = read_timeout_s
+        return db
+
+    def _open(self, capabilities: int) -> "pymysql.Connection[Any]":
+        try:
+            return self._try_to_open(capabilities)
+        except RuntimeError:
+            # The driver's word for: the server's public key is needed, and cryptography is not loaded.
+            if not load_cryptography():
+                raise
+        return self._try_to_open(capabilities)
+
+    def _try_to_open(self, capabilities: int) -> "pymysql.Connection[Any]":
         db: pymysql.Connection[Any] = pymysql.Connection(
             **self.split(),
             user=self.user,
@@ -82,13 +99,15 @@ class Address:
             database=self.database,
             charset="utf8mb4",
             use_unicode=True,
-            autocommit=autocommit,
+            autocommit=True,
             cursorclass=_RowCursor,
             connect_timeout=self.connect_timeout_s,
             read_timeout=self.connect_timeout_s,  # for the handshake: a server that hangs must not hold it up
             ssl=self.tls,
+            # The driver would use TLS wherever the server offers it: what never leaves the kernel needs no cipher.
+            ssl_disabled=self.tls is None and self.host.startswith("/"),
             # The number of rows that a statement found, not of those that it changed: as every other driver.
-            client_flag=CLIENT.FOUND_ROWS,
+            client_flag=CLIENT.FOUND_ROWS | capabilities,
             init_command="SET time_zone = '+00:00', sql_mode = 'TRADITIONAL'",
             defer_connect=True,
         )
@@ -98,7 +117,6 @@ class Address:
             if is_away(error):
                 raise DatabaseUnavailable(explain(error, str(self))) from error
             raise
-        db._read_timeout = read_timeout_s
         return db
 
     def _open_socket(self, db: "pymysql.Connection[Any]") -> socket.socket:

@@ -9,7 +9,7 @@ __all__ = ["DatabaseError", "DatabaseUnavailable", "IntegrityError", "Operationa
 
 # MySQL's client errors, and the server's that mean the same: nobody is there, or nobody is there any more.
 _AWAY = frozenset(
-    (1040, 1053, 1077, 1152, 1158, 1159, 1160, 1161, 1184, 1205, 1927, 2002, 2003, 2006, 2013, 2014, 2055)
+    (1040, 1053, 1077, 1152, 1158, 1159, 1160, 1161, 1184, 1205, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 4031)
 )
 _AWAY_BEFORE_SENDING = frozenset((1040, 2002, 2003, 2006))
 _DEADLOCK = 1213

@@ -12,7 +12,7 @@ from types import CoroutineType
 from typing import Any
 
 from framework.ioloop import exception_handler
-from framework.log import app_log
+from framework.log import app_log, request_id
 from framework.web.errors import HTTPError
 from framework.web.handler import RequestHandler, verbs_of
 from framework.web.routing import Match, decode_group
@@ -176,6 +176,8 @@ def _run_without_loop(coroutine: Coroutine[Any, Any, None]) -> None:
 
 
 async def _after_prepare(handler: RequestHandler, waiting: Awaitable[Any], route: Route) -> None:
+    if handler.request.trace is not None:
+        request_id.set(handler.request.trace[0].decode("latin-1"))
     try:
         await waiting
         if handler._is_watching_close and handler.request.connection.closed:
@@ -193,6 +195,8 @@ async def _after_prepare(handler: RequestHandler, waiting: Awaitable[Any], route
 async def _after_verb(handler: RequestHandler, waiting: Awaitable[Any]) -> None:
     # The task's own context, which callbacks asked for from here on inherit.
     exception_handler.set(handler.handle_exception)
+    if handler.request.trace is not None:
+        request_id.set(handler.request.trace[0].decode("latin-1"))
     try:
         await waiting
         if handler._auto_finish and not handler._finished:
