@@ -123,6 +123,7 @@ class AnswerReader:
             data = b"".join(self._chunks)
             self._chunks = []
         at, size = 0, len(data)
+        self._needed = 0
         try:
             while size - at >= 4 and self._read is not _nothing:
                 before = at

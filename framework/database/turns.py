@@ -1,8 +1,8 @@
 """Who may use which connection when: at most `size` at once, in the order of asking, and none of them for ever.
 
 A job is given to an idle connection, or waits in one queue; connections are opened while somebody waits and there is
-room. One timer, set to the earliest deadline, watches the queue and all that runs: a timer for each statement would cost
-a tenth of it.
+room. One timer, set to the earliest deadline, watches the queue and all that runs: a timer for each statement would
+cost a tenth of it.
 """
 
 import asyncio

@@ -90,7 +90,7 @@ def test_busy_pool_and_slow_statement_time_out(mysql_server: Server) -> None:
         await asyncio.sleep(0)
         with pytest.raises(PoolTimeout, match="all 1 connections were busy"):
             await pool.query("SELECT 1")
-        with pytest.raises(PoolTimeout, match="no answer within|max_statement_time exceeded"):
+        with pytest.raises(PoolTimeout, match=r"no answer within|max_statement_time exceeded"):
             await slow
         assert await pool.get("SELECT 1 AS one") == {"one": 1}
 
