@@ -131,7 +131,7 @@ class Channel:
         job.channel = self
         job.begun_at = time.monotonic()
         job.deadline = deadline
-        self.reader.begin()
+        self.reader.begin(len(data))
         try:
             sent = self._sock.send(data)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):

@@ -90,9 +90,10 @@ class AnswerReader:
         self.status = 0
         self.begin()
 
-    def begin(self) -> None:
-        """Forget the last answer; what comes next answers a new statement."""
-        self._sequence = 1
+    def begin(self, command_bytes: int = 0) -> None:
+        """Forget the last answer; what comes next answers a command of so many bytes, in packets."""
+        # The answer's packets are numbered on from the command's, and a long command has several.
+        self._sequence = 1 if command_bytes <= _LONGEST else -(-command_bytes // (_LONGEST + 4)) & 0xFF
         self._read: Callable[[bytes, int, int], int] = self._read_head
         self._chunks: list[bytes] = []
         self._held = self._needed = self._size = 0

@@ -179,3 +179,6 @@ def test_commands_are_split_at_16_mb(size: int) -> None:
         at += 4 + length
     assert payload == b"\x03" + b"x" * size
     assert all(length == LONGEST for length in lengths[:-1]) and lengths[-1] < LONGEST
+    reader = AnswerReader()
+    reader.begin(len(data))
+    assert reader.feed(answers.packets([answers.ok()], first=len(lengths)))  # numbered on from the command's
