@@ -98,7 +98,7 @@ class Channel:
         self._owner = owner
         self._sock: Any = db._sock
         self._sock.setblocking(False)
-        self._unsent = b""
+        self._unsent = memoryview(b"")
         # Callbacks belong to nobody's request: what they see must not keep one alive.
         self._context = contextvars.Context()
         self._is_reading = False
@@ -140,7 +140,7 @@ class Channel:
             self._lose(error, is_unsent=True)
             return
         if sent != len(data):
-            self._unsent = data[sent:]
+            self._unsent = memoryview(data)[sent:]
             self._context.run(self._loop.add_writer, self._sock.fileno(), self._write_on)
 
     def pause(self) -> None:
@@ -164,7 +164,7 @@ class Channel:
         self.is_open = False
         self.pause()
         if self._unsent:
-            self._unsent = b""
+            self._unsent = memoryview(b"")
             self._loop.remove_writer(self._sock.fileno())
         if self.job is None:
             try:

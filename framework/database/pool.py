@@ -71,13 +71,15 @@ class Pool(Statements):
         It takes a connection for as long as it lasts. The time-out holds for each piece, not for the whole. Leave it
         early by `contextlib.aclosing`: that ends the connection at once.
         """
+        if self._turns.is_mariadb is None:
+            await self.ping()  # to know whom we talk to
         channel = await self._lease(self._turns.limit_to(0))
         try:
             async for row in self._stream(channel, query, parameters or named or None):
                 yield row
             await self._ask_on(channel, self._turns.limit_to(self._turns.statement_timeout_s))
         except BaseException:
-            self._turns.drop(channel)
+            self._turns.abandon(channel)
             raise
         finally:
             self._turns.release(channel)
@@ -188,7 +190,7 @@ class Pool(Statements):
                 yield row
         finally:
             if channel.job is job:
-                self._turns.drop(channel)  # the rest would have to be read to its end
+                self._turns.abandon(channel)  # the rest would have to be read to its end
             channel.reader.max_bytes = self._turns.max_answer_bytes
 
     async def _roll_back(self, channel: Channel) -> None:
@@ -209,6 +211,11 @@ class Transaction(Statements):
     def __init__(self, pool: Pool, channel: Channel) -> None:
         self._pool = pool
         self._channel = channel
+
+    async def iter(self, query: str, *parameters: Any, **named: Any) -> AsyncIterator[Row]:
+        """The rows one by one as the server sends them; see Pool.iter. No other statement before the last of them."""
+        async for row in self._pool._stream(self._channel, query, parameters or named or None):
+            yield row
 
     async def _ask(self, query: str, parameters: "Parameters | Many") -> Result:
         return await self._pool._ask_on(self._channel, query, parameters)

@@ -39,7 +39,7 @@ class Turns:
         self.acquire_timeout_s = acquire_timeout_s
         self.statement_timeout_s = statement_timeout_s
         self.max_answer_bytes = max_answer_bytes
-        self.is_mariadb = True  # as the first connection tells
+        self.is_mariadb: bool | None = None  # the first connection tells
         self.follows_log = False  # whether the server is to tell a write's place in its log
         self._loop: asyncio.AbstractEventLoop | None = None
         self._channels: set[Channel] = set()
@@ -102,7 +102,7 @@ class Turns:
         """Nobody waits for the job any more: its connection is closed, and the server told to end it."""
         channel = job.channel
         if channel is not None and (channel.job is job or job.is_kept):
-            self._abandon(channel)
+            self.abandon(channel)
             self._supply()
 
     def release(self, channel: Channel) -> None:
@@ -298,7 +298,7 @@ class Turns:
                     break
         self._supply()
 
-    def _abandon(self, channel: Channel) -> None:
+    def abandon(self, channel: Channel) -> None:
         """Close a connection in the middle of its statement, and have the server end that.
 
         A server notices at the end of a statement that nobody waits for it; MySQL gives writes no limit of time.
@@ -370,7 +370,7 @@ class Turns:
             if job is not None and job.deadline <= now:
                 late = f"{self.address}: no answer within {self.statement_timeout_s} s"
                 _fail(job, PoolTimeout(late, is_outcome_unknown=_may_have_happened(channel, job)))
-                self._abandon(channel)
+                self.abandon(channel)
         # A connection that is being opened has a time-out of its own: those at the head wait for it.
         for position, job in enumerate(list(self._queue)):
             if job.deadline <= now and position < self._opening + self._testing:

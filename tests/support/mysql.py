@@ -94,6 +94,8 @@ class Server:
                 ],
                 stdout=output,
                 stderr=output,
+                # A file that may not grow is an error to the server, as a full disk is, and not its end (SIGXFSZ).
+                restore_signals=False,
             )
         deadline = time.monotonic() + timeout_s
         while True:

@@ -1,16 +1,34 @@
 """The pool against a real server that is killed, started again, and asked by many at once."""
 
 import asyncio
+import re
 import time
+import tracemalloc
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import pytest
 
-from framework.database import Address, Connection, DatabaseUnavailable, IntegrityError, Pool, PoolTimeout
+from framework.database import (
+    Address,
+    AnswerTooLarge,
+    Connection,
+    DatabaseError,
+    DatabaseUnavailable,
+    IntegrityError,
+    Pool,
+    PoolTimeout,
+    Row,
+)
+from framework.testing import exchange, serving
+from framework.web import Application, RequestHandler
 from tests.support.mysql import Server
 
+# Nothing fits, of 10 billion combinations.
+ENDLESS = "SELECT COUNT(*) FROM {0} a, {0} b, {0} c, {0} d WHERE a.ID + b.ID + c.ID + d.ID = -1".format(
+    "information_schema.COLLATIONS"
+)
 Scenario = Callable[[Pool], Coroutine[Any, Any, None]]
 
 
@@ -86,11 +104,11 @@ def test_loop_is_not_blocked_and_turns_are_taken_in_order(mysql_server: Server) 
 
 def test_busy_pool_and_slow_statement_time_out(mysql_server: Server) -> None:
     async def scenario(pool: Pool) -> None:
-        slow = asyncio.create_task(pool.query("SELECT SLEEP(5)"))
+        slow = asyncio.create_task(pool.query(ENDLESS))
         await asyncio.sleep(0)
         with pytest.raises(PoolTimeout, match="all 1 connections were busy"):
             await pool.query("SELECT 1")
-        with pytest.raises(PoolTimeout, match=r"no answer within|max_statement_time exceeded"):
+        with pytest.raises(PoolTimeout, match=r"no answer within|time exceeded"):
             await slow
         assert await pool.get("SELECT 1 AS one") == {"one": 1}
 
@@ -108,6 +126,227 @@ def test_cancelled_statement_leaves_a_clean_pool(mysql_server: Server) -> None:
             assert await pool.get("SELECT 2 AS two") == {"two": 2}
 
     _run(mysql_server, scenario, size=1)
+
+
+async def _list_statements(pool: Pool, like: str) -> list[Row]:
+    """The statements that run on the server now, but this one."""
+    query = "SELECT INFO FROM information_schema.PROCESSLIST WHERE INFO LIKE %s AND ID <> CONNECTION_ID()"
+    return await pool.query(query, like)
+
+
+def test_abandoned_statement_does_not_go_on_running(mysql_server: Server) -> None:
+    async def scenario(pool: Pool) -> None:
+        await pool.execute("INSERT INTO items (name, n) VALUES ('kept', 1)")
+        tasks = [asyncio.create_task(pool.query(ENDLESS)) for _ in range(3)]
+        # MySQL gives a statement that writes no limit of time.
+        tasks.append(asyncio.create_task(pool.execute("UPDATE items SET n = 2 WHERE SLEEP(100) = 0")))
+        while len(await _list_statements(pool, "%_a, %")) + len(await _list_statements(pool, "UPDATE items%")) < 4:
+            pass
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        while await _list_statements(pool, "%_a, %") or await _list_statements(pool, "UPDATE items%"):
+            pass
+        assert await pool.get("SELECT n FROM items") == {"n": 1}
+
+    _run(mysql_server, scenario, statement_timeout_s=60)
+
+
+def test_server_ends_what_takes_too_long_and_nothing_is_written(mysql_server: Server) -> None:
+    async def scenario(pool: Pool) -> None:
+        await pool.execute("INSERT INTO items (name, n) VALUES ('kept', 1)")
+        before = await pool.get("SELECT CONNECTION_ID() AS id")
+        with pytest.raises(PoolTimeout, match="exceeded") as caught:
+            await pool.query(ENDLESS)
+        assert not caught.value.is_outcome_unknown
+        assert await pool.get("SELECT CONNECTION_ID() AS id") == before
+        if mysql_server.kind == "mariadb":
+            with pytest.raises(PoolTimeout, match="exceeded") as caught:
+                await pool.execute("UPDATE items SET n = 2 WHERE SLEEP(100) = 0")
+            assert not caught.value.is_outcome_unknown
+        assert await pool.get("SELECT n FROM items") == {"n": 1}
+
+    _run(mysql_server, scenario, size=1, statement_timeout_s=1)
+
+
+def test_slow_statement_is_logged_with_the_request_but_without_values(
+    mysql_server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(pool: Pool) -> None:
+        class Slow(RequestHandler):
+            async def get(self) -> None:
+                await pool.query("SELECT\n  SLEEP(0.03), %s", "a secret")
+                self.write("ok")
+
+        class Prepared(RequestHandler):
+            async def prepare(self) -> None:
+                await pool.query("SELECT SLEEP(0.04)")
+
+            def get(self) -> None:
+                self.write("ok")
+
+        async with serving(Application([("/", Slow), ("/prepared", Prepared)])) as port:
+            for path, headers in (("/", {"X-Request-ID": "r-17"}), ("/prepared", {"X-Request-ID": "r-18"}), ("/", {})):
+                assert (await exchange(port, path, headers=headers)).text == "ok"
+
+    with caplog.at_level("WARNING", "framework.general"):
+        _run(mysql_server, scenario, slow_s=0.02)
+    told = [(record.getMessage(), record.__dict__.get("request_id")) for record in caplog.records]
+    place = re.escape(f"database test at {mysql_server.socket}: slow statement, ")
+    assert re.fullmatch(place + r"[\d.]+ s \(request r-17\): SELECT SLEEP\(0.03\), %s", told[0][0])
+    assert re.fullmatch(place + r"[\d.]+ s \(request r-18\): SELECT SLEEP\(0.04\)", told[1][0])
+    assert re.fullmatch(place + r"[\d.]+ s: SELECT SLEEP\(0.03\), %s", told[2][0])
+    assert [identity for _, identity in told] == ["r-17", "r-18", None]
+
+
+def test_iter_takes_constant_memory_and_the_server_waits_for_a_slow_reader(mysql_server: Server) -> None:
+    async def scenario(pool: Pool) -> None:
+        await pool.executemany(
+            "INSERT INTO items (id, name) VALUES (%s, %s)", [(n, f"{n:064}") for n in range(1, 1001)]
+        )
+        count = 0
+        tracemalloc.start()
+        # 3 MB of a million rows; 20 MB as dictionaries.
+        async for row in pool.iter("SELECT a.id, b.name FROM items a, items b LIMIT %(most)s", most=40_000):
+            count += 1
+            assert len(row.name) == 64
+            if count == 1000:
+                before = await _list_statements(pool, "SELECT a.id, b.name%")
+                assert before, "the server should wait until the rest is taken"
+                tracemalloc.reset_peak()
+                base, _ = tracemalloc.get_traced_memory()
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert count == 40_000
+        assert peak - base < 3_000_000
+        assert await pool.get("SELECT 1 AS one") == {"one": 1}
+
+    _run(mysql_server, scenario, size=2)
+
+
+def test_iter_that_is_left_early_or_fails_leaves_a_clean_pool(mysql_server: Server) -> None:
+    endless = "SELECT a.COLLATION_NAME FROM {0} a, {0} b, {0} c".format("information_schema.COLLATIONS")
+
+    async def scenario(pool: Pool) -> None:
+        async with aclosing(pool.iter(endless)) as rows:
+            async for row in rows:
+                assert row.COLLATION_NAME
+                break
+        assert await pool.get("SELECT 1 AS one") == {"one": 1}
+        while await _list_statements(pool, "SELECT a.COLLATION_NAME%"):
+            pass
+        for query, error in (("SELEC %s", DatabaseError), ("SELECT %s, %s", TypeError)):
+            with pytest.raises(error):
+                assert [row async for row in pool.iter(query, 1)]
+            assert await pool.get("SELECT 2 AS two") == {"two": 2}
+        assert [row async for row in pool.iter("SELECT 1 AS one WHERE 1 = 0")] == []
+        assert [row async for row in pool.iter("SET @a = 1")] == []
+        async with pool.transaction() as tx:
+            await tx.execute("INSERT INTO items (name) VALUES ('seen')")
+            assert [row.name async for row in tx.iter("SELECT name FROM items")] == ["seen"]
+        limit = "max_statement_time" if mysql_server.kind == "mariadb" else "max_execution_time"
+        limited = await pool.get(f"SELECT @@{limit} AS most, @@net_write_timeout AS patience")
+        assert limited == {"most": 9.0 if mysql_server.kind == "mariadb" else 9000, "patience": 60}
+
+    _run(mysql_server, scenario, size=1)
+
+
+def test_iter_over_a_server_that_dies_is_unavailable(mysql_server: Server) -> None:
+    async def scenario(pool: Pool) -> None:
+        count = 0
+        with pytest.raises(DatabaseUnavailable):
+            async for _ in pool.iter("SELECT a.id FROM items a, items b"):
+                count += 1
+                if count == 10:
+                    await asyncio.to_thread(mysql_server.kill)
+        assert count < 1_000_000
+        await asyncio.to_thread(mysql_server.start)
+        assert await pool.get("SELECT 1 AS one") == {"one": 1}
+
+    async def prepare() -> None:
+        async with _pool(mysql_server) as pool:
+            await pool.executemany("INSERT INTO items (id) VALUES (%s)", [(n,) for n in range(1, 1001)])
+            await scenario(pool)
+
+    asyncio.run(prepare())
+
+
+def test_answer_that_is_too_large_is_refused_and_the_pool_goes_on(mysql_server: Server) -> None:
+    async def scenario(pool: Pool) -> None:
+        with pytest.raises(AnswerTooLarge, match="more than 100000 bytes: ask for less, or use iter"):
+            await pool.query("SELECT REPEAT('x', 200000)")
+        assert await pool.get("SELECT 1 AS one") == {"one": 1}
+        assert [len(row.x) async for row in pool.iter("SELECT REPEAT('x', 200000) AS x")] == [200_000]
+
+    _run(mysql_server, scenario, size=1, max_answer_bytes=100_000)
+
+
+def test_values_and_results_beyond_16_mb_and_beyond_the_servers_limit(mysql_server: Server) -> None:
+    async def scenario(pool: Pool) -> None:
+        long = "é" * (9 << 20)
+        row = await pool.get("SELECT %s AS v", long)
+        assert row is not None and row.v == long
+        with pytest.raises((DatabaseError, DatabaseUnavailable)):
+            await pool.execute("SELECT LENGTH(%s)", "x" * (65 << 20))
+        assert await pool.get("SELECT 1 AS one") == {"one": 1}
+
+    _run(mysql_server, scenario, size=1)
+
+
+def test_procedure_gives_its_first_result(mysql_server: Server) -> None:
+    async def scenario(pool: Pool) -> None:
+        await pool.execute("DROP PROCEDURE IF EXISTS two_results")
+        await pool.execute("CREATE PROCEDURE two_results() BEGIN SELECT 1 AS a; SELECT 2 AS b; END")
+        assert await pool.query("CALL two_results()") == [{"a": 1}]
+        assert await pool.query("SELECT 3 AS c") == [{"c": 3}]
+        with pytest.raises(DatabaseError, match="syntax"):
+            await pool.query("SELECT 1; SELECT 2")  # never two statements in one: so no second one can be slipped in
+        with pytest.raises(DatabaseError):
+            await pool.execute("LOAD DATA LOCAL INFILE '/etc/passwd' INTO TABLE items")
+
+    _run(mysql_server, scenario, size=1)
+
+
+def test_session_whose_backslashes_escape_nothing(mysql_server: Server) -> None:
+    async def scenario(pool: Pool) -> None:
+        await pool.execute("SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES'")
+        assert await pool.get("SELECT %s AS v", "\\' OR 1=1 -- ") == {"v": "\\' OR 1=1 -- "}
+
+    _run(mysql_server, scenario, size=1)
+
+
+def test_transaction_runs_one_statement_at_a_time(mysql_server: Server) -> None:
+    async def scenario(pool: Pool) -> None:
+        async with pool.transaction() as tx:
+            both = await asyncio.gather(tx.query("SELECT 1"), tx.query("SELECT 2"), return_exceptions=True)
+            assert both[0] == [{"1": 1}] and "one statement at a time" in str(both[1])
+
+    _run(mysql_server, scenario, size=1)
+
+
+def test_transaction_cut_off_says_what_is_known(mysql_server: Server) -> None:
+    async def scenario(pool: Pool) -> None:
+        with pytest.raises(DatabaseUnavailable) as caught:
+            async with pool.transaction() as tx:
+                await tx.execute("INSERT INTO items (name) VALUES ('never')")
+                identity = await tx.get("SELECT CONNECTION_ID() AS id")
+                assert identity is not None
+                with mysql_server.connect_as_root() as root, root.cursor() as cursor:
+                    cursor.execute(f"KILL {identity.id}")
+                await tx.execute("INSERT INTO items (name) VALUES ('neither')")
+        assert not caught.value.is_outcome_unknown  # nothing was committed, so nothing happened
+        assert await pool.query("SELECT * FROM items") == []
+
+    _run(mysql_server, scenario, size=1)
+
+
+def test_pool_follows_its_caller_to_another_loop(mysql_server: Server) -> None:
+    pool = Pool(Address(mysql_server.socket, "test", "test", "secret"))
+    for _ in range(3):
+        assert asyncio.run(pool.get("SELECT 1 AS one")) == {"one": 1}
+    asyncio.run(pool.close())
+    with pytest.raises(DatabaseUnavailable, match="the pool is closed"):
+        asyncio.run(pool.query("SELECT 1"))
 
 
 def test_deadlock_is_retried_on_request(mysql_server: Server) -> None:
