@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 _new_request = HTTPRequest.__new__
 # A client that pipelines thousands of requests shall not keep the loop from others (measured: 3 us for each).
-_STEPS_PER_TURN = 200
+_STEPS_PER_TURN = 32
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -189,7 +189,7 @@ class Connection(Calling):
                 if not (self._take_body() if self._state == BODY else self._state <= HEAD and self._take_head()):
                     break
             else:
-                self._server.loop.call_soon(self.advance)
+                self._server.turns.wait(self.advance)
         except ProtocolError as error:
             self._refuse(error)
         finally:
@@ -378,7 +378,10 @@ class Connection(Calling):
                 self._task = asyncio.ensure_future(waiting)
             return False
         if waiting is None and not incoming.is_done and not incoming.needs_input:
-            waiting = asyncio.sleep(0)
+            incoming.is_waiting = True
+            self._pause_reading()
+            self._server.turns.wait(self._go_on_with_body)
+            return False
         if waiting is not None:
             incoming.is_waiting = True
             self._pause_reading()
@@ -398,6 +401,10 @@ class Connection(Calling):
             elif not waiting.cancelled():
                 app_log.error("uncaught exception after a body broke off", exc_info=waiting.exception())
             return
+        self._go_on_with_body()
+
+    def _go_on_with_body(self) -> None:
+        incoming = self._incoming
         if incoming is None:
             return
         incoming.is_waiting = False

@@ -78,6 +78,11 @@ class Listening:
             for listener in self._sockets:
                 self._loop.remove_reader(listener)
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether there was no descriptor left a moment ago."""
+        return self._rest is not None
+
     def resume(self) -> None:
         """Accept on."""
         self.is_paused = False

@@ -15,6 +15,7 @@ from framework.httpserver.outgoing import Outgoing
 from framework.httpserver.proxyprotocol import ProxyProtocol
 from framework.httpserver.targets import Target
 from framework.httpserver.xheaders import LOOPBACK, is_within, parse_networks, read_xheaders
+from framework.ioloop.turns import Turns, turns_of
 from framework.log import gen_log
 from framework.request import BodyReceiver, HTTPRequest
 
@@ -61,6 +62,7 @@ class HTTPServer:
         self._loop_given = io_loop
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wheel: clock.Wheel | None = None
+        self._turns: Turns | None = None
         self._listening = Listening(
             self._make_proxied if proxy_protocol else self._make_connection,
             self._forget,
@@ -137,6 +139,13 @@ class HTTPServer:
         if self._wheel is None:
             self._wheel = clock.Wheel(self.loop)
         return self._wheel
+
+    @property
+    def turns(self) -> Turns:
+        """What connections wait for that have more to do than is fair."""
+        if self._turns is None:
+            self._turns = turns_of(self.loop)
+        return self._turns
 
     def load_certificate(self, certfile: str, keyfile: str | None = None) -> None:
         """Use a renewed certificate for all handshakes from now on; connections that are open keep theirs.
@@ -233,8 +242,8 @@ class HTTPServer:
         """Forget a connection that is gone."""
         self._connections.discard(connection)
         self.wheel.forget(connection)
-        if self._listening.is_paused:
-            self._resume_accepting()
+        if self._listening.is_paused or self._listening.is_resting:
+            self._resume_accepting()  # its descriptor is another one's
         if not self._listening.is_open:
             self._maybe_empty()
 

@@ -2,6 +2,7 @@
 
     IOLoop             READ WRITE ERROR on file descriptors, timeouts, thread-safe callbacks, the blocking watchdog
     PeriodicCallback   something done again and again
+    turns_of           who has more to do than is fair goes on turn by turn
     catching           who handles an exception raised by a callback: the request that started it
 
 File descriptors are watched by an epoll of our own, which asyncio's loop watches in turn (an epoll is a descriptor, and
@@ -21,13 +22,16 @@ from framework.ioloop.loop import (
     new_event_loop,
 )
 from framework.ioloop.periodic import PeriodicCallback
+from framework.ioloop.turns import Turns, turns_of
 
 __all__ = [
     "ExceptionHandler",
     "IOLoop",
     "PeriodicCallback",
+    "Turns",
     "catching",
     "exception_handler",
     "handle_exception",
     "new_event_loop",
+    "turns_of",
 ]

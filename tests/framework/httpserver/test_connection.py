@@ -7,6 +7,7 @@ import pytest
 
 from framework.clock import coarse
 from framework.httpserver import Connection, HTTPServer
+from framework.ioloop import turns
 from tests.support.memory import MemoryTransport
 from tests.support.rawhttp import hello
 
@@ -319,3 +320,52 @@ def test_memory_of_an_idle_connection(loop):
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert (after - before) / 1000 < 1500
+
+
+def test_all_who_ask_too_much_share_one_turn_of_each_round(loop, monkeypatch):
+    """What fifty clients have pipelined is answered piece by piece, so that others need not wait for all of it."""
+    monkeypatch.setattr(turns, "SLICE_S", 0)
+    asked = []
+
+    def count(request):
+        asked.append(request)
+        hello(request)
+
+    server = HTTPServer(count, io_loop=loop)
+    connections = [Connection(server) for _ in range(50)]
+    for connection in connections:
+        connection.connection_made(MemoryTransport(connection))
+        connection.data_received(GET * 500)
+    most = max_in_a_round(loop, asked)
+    assert len(asked) == 50 * 500
+    assert 0 < most <= 50
+    for connection in connections:
+        connection.abort()
+
+
+def max_in_a_round(loop, asked):
+    """The most requests that were answered in one round of the loop, until there are none left."""
+    most, before = 0, -1
+    while len(asked) > before:
+        before = len(asked)
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        most = max(most, len(asked) - before)
+    return most
+
+
+def test_a_flood_of_tiny_chunks_takes_turns_too(loop, monkeypatch):
+    monkeypatch.setattr(turns, "SLICE_S", 0)
+    seen = []
+    connection, transport = connect(loop, lambda request: seen.append(request.body) or hello(request))
+    head = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+    connection.data_received(head + b"1\r\nx\r\n" * 5000 + b"0\r\n\r\n")
+    for _ in range(3):
+        assert not seen
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+    for _ in range(5):
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+    assert seen == [b"x" * 5000]
+    transport.close()
