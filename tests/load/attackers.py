@@ -30,13 +30,13 @@ ATTACKS = {
     "chunks": Attack(
         POST + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n" * 10_000, 8, "a flood of one-byte chunks"
     ),
-    "unread": Attack(b"", GET * 2000, 50, "pipelined requests whose answers nobody reads"),
-    "unread-big": Attack(b"", BIG * 1000, 50, "the same for 1 MB each"),
+    "unread": Attack(b"", GET * 2000, 25, "pipelined requests whose answers nobody reads"),
+    "unread-big": Attack(b"", BIG * 1000, 25, "the same for 1 MB each"),
     "headers": Attack(b"GET / HTTP/1.1\r\nHost: here\r\n", b"X-Header: y\r\n" * 5000, 50, "endless headers"),
     "header-line": Attack(b"GET / HTTP/1.1\r\nHost: here\r\nX: ", b"a" * 65536, 50, "an endless header"),
     "request-line": Attack(b"GET /", b"a" * 65536, 50, "an endless request line"),
     "empty-lines": Attack(b"", b"\r\n" * 30_000, 8, "empty lines for ever"),
-    "small-pieces": Attack(POST + b"Content-Length: 33000000\r\n\r\n", b"x" * 100, 20, "a large body in small pieces"),
+    "small-pieces": Attack(POST + b"Content-Length: 500000\r\n\r\n", b"x" * 100, 20, "bodies in small pieces"),
     "idle": Attack(b"", b"", 3000, "idle connections, more than there may be"),
 }
 

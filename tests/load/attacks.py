@@ -3,8 +3,9 @@
     python -m tests.load.attacks [NAME ...] [--seconds 10]
 
 Prints a line for each attack: what the polite client saw, how much the server grew, and how long it took after the
-attack until a new connection was answered and all descriptors were back. Ends with exit 1 if the p99 is 100 ms or more,
-a request failed, it grew by 20 MB or more, or needed 2 s or more to recover.
+attack until a new connection was answered, and until all descriptors were back (what the attackers have sent is read
+first, and the kernel may hold hundreds of megabytes of it). Ends with exit 1 if the p99 is 100 ms or more, a request
+failed, it grew by 20 MB or more, a new connection had to wait for 2 s, or descriptors were missing after a minute.
 """
 
 import argparse
@@ -33,25 +34,26 @@ class Outcome:
     name: str
     manners: beside.Manners
     grown_mb: float
-    recovery_s: float
-    has_room: bool = True  # a polite client with a new connection is to be served meanwhile
+    recovery: beside.Recovery
 
     @property
     def faults(self) -> list[str]:
         """What is not as it must be."""
         found = []
-        if self.has_room and self.manners.p99_ms >= MOST_P99_MS:
+        if self.manners.p99_ms >= MOST_P99_MS:
             found.append(f"p99 {self.manners.p99_ms:.0f} ms")
-        if self.has_room and self.manners.errors:
+        if self.manners.errors:
             found.append(f"{self.manners.errors} errors")
         if self.grown_mb >= MOST_GROWTH_MB:
             found.append(f"grown by {self.grown_mb:.0f} MB")
-        if self.recovery_s >= MOST_RECOVERY_S:
-            found.append(f"recovered in {self.recovery_s:.1f} s")
+        if self.recovery.answered_s >= MOST_RECOVERY_S:
+            found.append(f"a new connection waited for {self.recovery.answered_s:.1f} s")
+        if not self.recovery.is_complete:
+            found.append("descriptors are missing")
         return found
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.manners}; grown by {self.grown_mb:.1f} MB; back after {self.recovery_s:.2f} s"
+        return f"{self.name}: {self.manners}; grown by {self.grown_mb:.1f} MB; {self.recovery}"
 
 
 def attack(server: Server, name: str, seconds: float, connections: int = 0) -> Outcome:
@@ -69,8 +71,8 @@ def attack(server: Server, name: str, seconds: float, connections: int = 0) -> O
         finally:
             attackers.kill()
             attackers.wait()
-        recovery_s = beside.wait_until_back(server, descriptors)
-    return Outcome(name, manners, watch.grown_mb, recovery_s)
+        recovery = beside.wait_until_back(server, descriptors)
+    return Outcome(name, manners, watch.grown_mb, recovery)
 
 
 def exhaust(server: Server, connections: int) -> Outcome:
@@ -96,12 +98,12 @@ def exhaust(server: Server, connections: int) -> Outcome:
             cpu_s = server.cpu_s() - cpu_s
             for connection in held:
                 connection.close()
-            recovery_s = beside.wait_until_back(server, descriptors)
+            recovery = beside.wait_until_back(server, descriptors)
     subprocess.run(["prlimit", f"--pid={server.pid}", f"--nofile={DESCRIPTORS}:"], check=True)
     times.sort()
     manners = beside.Manners(len(times), 0, times[100] * 1e3, times[198] * 1e3, times[-1] * 1e3)
     print(f"exhausted: {cpu_s:.2f} s of CPU for {sum(times) + 200 * beside.EVERY_S:.1f} s without descriptors")
-    return Outcome("exhausted", manners, watch.grown_mb, recovery_s)
+    return Outcome("exhausted", manners, watch.grown_mb, recovery)
 
 
 def main() -> None:

@@ -3,9 +3,9 @@
     python -m tests.conformance.websocket.autobahn --wstest PATH [--cases 1.* 2.*] [--side server] [--minutes 60]
 
 `wstest` is in PyPI's autobahntestsuite, which needs Python 2.7 (`python2.7 -m pip install virtualenv`, then in such an
-environment `pip install autobahntestsuite`): it is no part of `make test` for that. Prints how many cases behaved how, and
-those that failed: every case must be OK, NON-STRICT or INFORMATIONAL. Sections 12 and 13, about compression, take most
-of the time.
+environment `pip install autobahntestsuite`): it is no part of `make test` for that. Prints how many cases behaved how,
+and those that failed: every case must be OK, NON-STRICT or INFORMATIONAL. Sections 12 and 13, about compression, take
+most of the time.
 """
 
 import argparse

@@ -1,0 +1,27 @@
+"""A little of each load, so that the entries stay runnable; what they measure in full is printed by the commands."""
+
+import pytest
+
+from tests.load import attacks, beside
+from tests.load.attackers import ATTACKS
+
+
+@pytest.fixture(scope="module")
+def frontend(tmp_path_factory):
+    with beside.frontend(tmp_path_factory.mktemp("load")) as server:
+        yield server
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_attack(frontend, name):
+    outcome = attacks.attack(frontend, name, seconds=0.3, connections=4)
+    assert outcome.manners.requests
+    assert not outcome.manners.errors
+    assert outcome.recovery.is_complete
+    assert name in str(outcome)
+
+
+def test_exhausted(frontend):
+    outcome = attacks.exhaust(frontend, 40)
+    assert outcome.recovery.is_complete
+    assert not outcome.manners.errors
