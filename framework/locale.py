@@ -137,7 +137,11 @@ class Locale:
             return clock
         else:  # yesterday too: Babel has no word for it, and "1 day ago, 18:30" is wrong by hours
             day = dates.format_date(local, "EEEE", locale=self.babel)
-        return day if shorter and not full_format else f"{day}, {clock}"
+        if shorter and not full_format:
+            return day
+        # "{1}, {0}", or as the language joins the two: Japanese has a blank there.
+        joined = str(dates.get_datetime_format("medium", locale=self.babel))
+        return joined.replace("'", "").replace("{0}", clock).replace("{1}", day)
 
     def format_day(self, date: int | float | datetime.datetime, gmt_offset: int = 0, dow: bool = True) -> str:
         """Month and day, with the day of the week unless `dow` is False; see format_date for the arguments."""

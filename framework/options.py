@@ -12,6 +12,7 @@ Every mistake is one OptionError whose text names the place, what was expected a
 
 import ast
 import datetime
+import difflib
 import os
 import re
 import sys
@@ -292,7 +293,7 @@ class OptionParser:
                 break
             name, equals, text = argument.lstrip("-").partition("=")
             place = "--" + name
-            option = self._find(name, place, "see --help")
+            option = self._find(name, place)
             if not equals and option.type is not bool:
                 raise OptionError(f"{place}: expected a value, as in {place}={option.metavar or 'VALUE'}")
             option.parse(text if equals else "true", place)
@@ -354,10 +355,12 @@ class OptionParser:
         if final:
             self.run_parse_callbacks()
 
-    def _find(self, name: str, place: str, advice: str) -> Option:
+    def _find(self, name: str, place: str) -> Option:
         option = self._options.get(_normalize(name))
         if option is None:
-            raise OptionError(f"{place}: no such option; {advice}")
+            alike = difflib.get_close_matches(_normalize(name), self._options, 1)
+            advice = f"did you mean --{alike[0].replace('_', '-')}? " if alike else ""
+            raise OptionError(f"{place}: no such option; {advice}--help lists all")
         return option
 
     def print_help(self, file: TextIO | None = None) -> None:

@@ -209,6 +209,13 @@ def test_item_090_dates() -> None:
         english.format_date(old, gmt_offset=-60, full_format=True).replace("\u202f", " ")
         == "February 28, 2011, 7:30 PM"
     )
+    assert [locale.Locale(code).format_date(old, full_format=True) for code in ("de", "ja", "fr", "pl")] == [
+        "28. Februar 2011, 18:30",
+        "2011年2月28日 18:30",
+        "28 février 2011, 18:30",
+        "28 lutego 2011, 18:30",
+    ]
+    assert "،" in locale.Locale("ar").format_date(old, full_format=True)
     assert english.format_date(old, shorter=True) == "February 28, 2011"
     assert english.format_day(old) == "Monday, February 28"
     assert english.format_day(old, dow=False) == "February 28"

@@ -54,7 +54,8 @@ def test_defaults_hold_until_something_is_set(options: OptionParser) -> None:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--nothing=1"], "--nothing: no such option; see --help"),
+        (["--nothing=1"], "--nothing: no such option; --help lists all"),
+        (["--prot=1"], "--prot: no such option; did you mean --port? --help lists all"),
         (["--port=80_80"], "--port: expected a whole number, got '80_80'"),
         (["--port"], "--port: expected a value, as in --port=PORT"),
         (["--debug=maybe"], "--debug: expected true or false, got 'maybe'"),
