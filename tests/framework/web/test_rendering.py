@@ -4,7 +4,7 @@ import framework.locale
 import framework.web
 from framework.template import DictLoader
 from framework.testing import Client
-from framework.web import Application, RequestHandler
+from framework.web import Application, RequestHandler, UIModule
 
 TEMPLATES = {
     "list.html": "<title>{{ title }}</title>{% for item in items %}<li>{{ escape(item) }}</li>{% end %}",
@@ -59,6 +59,50 @@ def test_item_039_040_names_of_a_template():
 
     page = browser(Handler).fetch("/").text
     assert page == "/ bob own / 2026-01-02 a b a+b X!"
+
+
+@pytest.mark.parametrize(
+    ("source", "printed"),
+    [
+        ("{{ escape('<') }}", "&lt;"),
+        ("{{ xhtml_escape('<') }}", "&lt;"),
+        ("{{ url_escape('a/b c') }}", "a%2Fb+c"),
+        ("{{ json_encode({'a': ['<']}) }}", "{&quot;a&quot;: [&quot;&lt;&quot;]}"),
+        ("<script>{% raw json_encode('</script>') %}</script>", '<script>"<\\/script>"</script>'),
+        ("{{ squeeze(' a  b ') }}", "a b"),
+        ("{{ linkify('see http://x.com/') }}", 'see <a href="http://x.com/">http://x.com/</a>'),
+        ("{{ datetime.date(2011, 2, 28) }}", "2011-02-28"),
+        ("{{ type(handler).__name__ }}", "Page"),
+        ("{{ request.method }}", "GET"),
+        ("{{ current_user }}", "bob"),
+        ("{{ locale.code }}", "en_US"),
+        ("{{ _('Sign in') }}", "Sign in"),
+        ("{{ pgettext('month', 'May') }}", "May"),
+        ("{{ static_url('x.txt') }}", "/static/x.txt?v=e3b0c44298"),
+        # A piece of markup is no markup.
+        ("{{ xsrf_form_html()[:20] }}", "&lt;input type=&quot;hidden&quot;"),
+        ("{{ reverse_url('page') }}", "/"),
+        ("{{ modules.Hr() }}", "<hr>"),
+        ("{% module Hr() %}", "<hr>"),
+        ("{{ shout('x') }}", "X!"),
+        ("{{ given }}", "an argument of render"),
+    ],
+)
+def test_item_039_040_each_name_of_a_template(source, printed, tmp_path):
+    class Page(RequestHandler):
+        def get_current_user(self):
+            return "bob"
+
+        def get(self):
+            self.render("page.html", given="an argument of render")
+
+    class Hr(UIModule):
+        def render(self):
+            return "<hr>"
+
+    (tmp_path / "x.txt").write_bytes(b"")
+    settings = {"static_path": str(tmp_path), "ui_modules": {"Hr": Hr}}
+    assert browser(Page, template_loader=DictLoader({"page.html": source}), **settings).fetch("/").text == printed
 
 
 def test_item_040_ui_methods_are_on_self_ui_too():

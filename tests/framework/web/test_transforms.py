@@ -59,6 +59,10 @@ def test_other_kinds_of_text_are_compressed(browser, kind):
 def test_level_and_minimum_are_settings():
     browser = Client(Application([("/", Page)], gzip=True, compress_level=1, compress_min_length=10))
     assert browser.fetch("/?size=100", headers=GZIP).headers["Content-Encoding"] == "gzip"
+    assert "Content-Encoding" not in browser.fetch("/?size=9", headers=GZIP).headers
+    best = Client(Application([("/", Page)], gzip=True, compress_level=9)).fetch("/", headers=GZIP)
+    assert len(best.body) < len(browser.fetch("/", headers=GZIP).body)
+    assert gzip.decompress(best.body).decode() == PAGE
 
 
 @pytest.mark.parametrize(
