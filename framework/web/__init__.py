@@ -1,4 +1,14 @@
-"""Handlers, routes, applications. Read the rooms in this order:
+"""Handlers, routes, applications.
+
+    class StoryHandler(RequestHandler):
+        async def get(self, number):
+            self.write({"story": await find_story(int(number))})
+
+    application = Application([(r"/story/([0-9]+)", StoryHandler)], debug=True)
+    application.listen(8888)
+
+What a handler can do is in RequestHandler's methods, the settings are in Application's docstring, and docs/guide.md
+shows both by example. Read the rooms in this order:
 
     heads           the head of an answer, as bytes
     errors          what a handler raises to end its request

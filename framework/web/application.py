@@ -41,6 +41,33 @@ class Application:
     """Routes and settings. Callable with an HTTPRequest, as the server wants it.
 
     `handlers` are the rules of framework.web.routing: `(pattern, class[, settings[, name]])`, `url(...)`, nested lists.
+    Settings are keywords, each with a default; names that are not in this list are the application's own:
+
+        debug                       for a developer's machine: the next four as they are wanted there
+        autoreload                  start anew when the code changes (False)
+        serve_traceback             show tracebacks in the browser (False)
+        compiled_template_cache     keep templates (True)
+        static_hash_cache           keep the versions of static files (True)
+        template_path               folder of templates; None: beside the Python file that renders
+        template_loader             a loader of your own
+        autoescape                  function that values in templates go through; None for none ("xhtml_escape")
+        template_whitespace         all, single or oneline; by the template's name
+        ui_modules, ui_methods      module, dict or list of those, with UIModule classes; with functions of a handler
+        static_path                 folder of static files, served below the prefix; /robots.txt and /favicon.ico too
+        static_url_prefix           "/static/"
+        static_version_length       characters of a file's version in its address (10)
+        static_handler_class        a StaticFileHandler of your own, with static_handler_args
+        cookie_secret               signs cookies: one, a list (the first signs), or key version to secret
+        key_version                 which of several secrets signs
+        signed_cookie_min_version   1 to read cookies of Tornado 1.x as well (2)
+        xsrf_cookies                demand the token of POST, PUT, PATCH and DELETE (False)
+        xsrf_cookie_name            "_xsrf"; with xsrf_cookie_kwargs (its attributes) and xsrf_cookie_version (2)
+        login_url                   where @authenticated sends those it does not know
+        compress_response, gzip     compress text (False); with compress_level (6), compress_min_length (1024 bytes)
+        default_handler_class       what answers where no route does, with default_handler_args
+        log_function                called with each handler that has answered, in place of the access log
+        websocket_ping_interval     seconds (0: no pings); with websocket_ping_timeout (as the interval)
+        websocket_max_message_size  bytes (10 MiB)
     """
 
     def __init__(

@@ -1,9 +1,12 @@
 import asyncio
 import json
 import logging
+import re
+from pathlib import Path
 
 import pytest
 
+import framework
 from framework.log import AccessLog
 from framework.request import HTTPRequest
 from framework.testing import Client, parse_response
@@ -16,6 +19,8 @@ from framework.web import (
     asynchronous,
     url,
 )
+
+ROOT = Path(framework.__file__).parent
 
 
 def answering(text):
@@ -221,6 +226,21 @@ def test_debug_sets_what_developers_want():
     settings = Application([], debug=True, static_hash_cache=True).settings
     assert settings["serve_traceback"] and settings["autoreload"]
     assert settings["static_hash_cache"] is True and settings["compiled_template_cache"] is False
+
+
+def test_docstring_lists_every_setting_that_is_read():
+    """And no other. What the sign-in mixins read stands at each of them."""
+    sources = [path for room in ("web", "websocket") for path in (ROOT / room).glob("*.py")]
+    pattern = (
+        r"""(?:settings(?:\.get\(|\[)|require_setting\(|setting\()\s*"([a-z_]+)\"|"([a-z_]+)" in (?:self\.)?settings"""
+    )
+    found = {a or b for path in sources for a, b in re.findall(pattern, path.read_text())}
+    # These are read in loops.
+    found |= {"autoescape", "template_whitespace", "autoreload", "serve_traceback", "compiled_template_cache"}
+    rows = re.findall(r"^ {4,8}([a-z_]+(?:, [a-z_]+)*)  +(.*)$", Application.__doc__, re.MULTILINE)
+    listed = {name for names, _ in rows for name in names.split(", ")}
+    listed |= {name for _, text in rows for name in re.findall(r"[a-z]+_[a-z_]+", text) if name != "xhtml_escape"}
+    assert listed == found
 
 
 def test_find_handler_tells_what_would_answer():
