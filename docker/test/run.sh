@@ -6,8 +6,8 @@ part() { echo "== $*"; }
 unit() {
     part "ruff"
     ruff check .
-    part "mypy --strict framework"
-    mypy --strict framework
+    part "mypy --strict framework, and a program that uses it"
+    mypy --strict framework tests/conformance/typed/notes.py
     part "everything that needs no stack"
     python -m pytest -q tests --ignore tests/appliance
 }

@@ -17,7 +17,6 @@ from framework.web.builtin import ErrorHandler, FallbackHandler, RedirectHandler
 from framework.web.dispatch import Plan, Route, execute, go_on
 from framework.web.handler import RequestHandler
 from framework.web.modules import TemplateModule, UIModule
-from framework.web.output import Responder
 from framework.web.routing import Match, ReverseError, RouteSpec, RouteTable, host_name
 from framework.web.static import StaticFileHandler
 from framework.web.streaming import StreamedBody
@@ -252,7 +251,7 @@ class Application:
         if self.quick_log is not None:
             self.quick_log.begin_batch()
 
-    def log_request(self, handler: Responder) -> None:
+    def log_request(self, handler: RequestHandler) -> None:
         """Hook: write the access log's line for an answer; the setting `log_function` takes its place."""
         log_function = self.settings.get("log_function")
         if log_function is not None:

@@ -274,7 +274,7 @@ class Responder:
         if len(notes) >= MOST_ANSWERED:
             metrics.count_answered()
         if application.quick_log is None:
-            application.log_request(self)
+            application.log_request(self)  # type: ignore[arg-type]  # every Responder is a RequestHandler
         if self._ui is not None:
             # It knows the handler and the handler knows it: neither should wait for the collector.
             self._ui = None
