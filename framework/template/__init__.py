@@ -8,6 +8,18 @@ What `{{ }}` prints is HTML-escaped, but for what is marked as safe (`escape.Saf
 templates of 2011, which call `escape()` themselves, and those of today both print rightly. `autoescape=None` is the
 behaviour of 2011.
 
+    {{ x }}  {% raw x %}                     print x: escaped, as it is
+    {% if %} {% elif %} {% else %}           and for, while (with break, continue), try (with except, finally);
+        … {% end %}                          {% end %} ends each of them
+    {% set x = y %}  {% import m %}          and {% from m import x %}
+    {% extends "f" %}  {% block b %}         inheritance
+    {% include "f" %}                        another template in this place, with the same names
+    {% apply f %} … {% end %}                what f makes of this text; linkify and escape get it unescaped
+    {% module Entry(e) %}                    a UI module of framework.web; {{ modules.Entry(e) }} as well
+    {% autoescape f %}  {% whitespace w %}   from here on; None: no escaping; all, single or oneline
+    {# … #}  {% comment … %}                 nothing
+    {{! {%! {#!                              plain braces
+
     parser    template text to nodes
     nodes     nodes to Python source
     loader    Template, and where templates come from

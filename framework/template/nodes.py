@@ -144,6 +144,7 @@ class Apply(Node):
 
     function: str
     body: Body
+    printed_by: str = TEXT
 
     def children(self) -> list[Node]:
         return [self.body]
@@ -161,7 +162,7 @@ class Apply(Node):
             if writer.assigned:
                 writer.insert(start, [f"nonlocal {', '.join(sorted(writer.assigned))}"], self.place)
         writer.assigned |= outer
-        writer.line(f"_tt_print({TEXT}({self.function}({name}())))", self.place)
+        writer.line(f"_tt_print({self.printed_by}({self.function}({name}())))", self.place)
 
 
 @dataclass(slots=True)

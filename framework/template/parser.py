@@ -16,6 +16,8 @@ _OPENING = re.compile(r"\{[{%#]")
 _BLANKS = re.compile(r"[\t ]+")
 _LINE_BREAKS = re.compile(r"\s*\n\s*")
 _RUNS = re.compile(r"\s+")
+# Functions whose result is text made HTML: what `apply` hands to them must be the text.
+_ESCAPING = ("linkify", "escape", "xhtml_escape")
 _NEED_LINE_ENDS = ("#", '"""', "'''", "\\\n")
 
 # Which directives may stand in the body of which, as parts of the same statement.
@@ -233,10 +235,18 @@ def _parse_bodied(
         raise source.error(f"{operator}: expected something behind it", place)
     # apply makes a function of its body, where a loop outside can't be broken
     loops = operator in ("for", "while") or (in_loop and operator != "apply")
-    inner = _parse_body(source, [*inside, operator], loops)
+    printed_by = nodes.TEXT
+    if operator == "apply" and rest.strip() in _ESCAPING and source.autoescape is not None:
+        before, source.autoescape = source.autoescape, None
+        inner = _parse_body(source, [*inside, operator], loops)
+        source.autoescape = before
+        # Somebody's own function of that name may count on text that is escaped: what it gives is, then.
+        printed_by = nodes.ESCAPE
+    else:
+        inner = _parse_body(source, [*inside, operator], loops)
     if operator == "apply":
         _check_python(source, f"(\n{rest}\n)", "eval", place)
-        return nodes.Apply(place, _join_lines(rest), inner)
+        return nodes.Apply(place, _join_lines(rest), inner, printed_by)
     if operator == "block":
         return nodes.Block(place, rest.strip(), inner)
     return nodes.Control(place, _join_lines(contents), inner)
@@ -289,4 +299,5 @@ def _parse_simple(
         case "":
             raise source.error("a directive is missing", place)
         case _:
-            raise source.error(f"{operator}: no such directive", place)
+            advice = "; {% end %} ends all of them" if operator.startswith("end") else ""
+            raise source.error(f"{operator}: no such directive{advice}", place)

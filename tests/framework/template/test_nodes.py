@@ -30,6 +30,11 @@ def _render(text: str, **names: object) -> str:
         ("{% import math %}{{ math.floor(1.5) }}{% from math import ceil %}{{ ceil(1.5) }}", "12"),
         ("{% apply upper %}a{{ '<b>' }}{% end %}", "A&LT;B&GT;"),
         ("{% apply upper %}{% apply lower %}AbC{% end %}d{% end %}", "ABCD"),
+        (
+            "{% apply linkify %}{{ '<&' }} http://x.com/?{{ 'a&b' }}{% end %}{{ '<' }}",
+            '&lt;&amp; <a href="http://x.com/?a&amp;b">http://x.com/?a&amp;b</a>&lt;',
+        ),
+        ("{% apply escape %}<b>{{ '<' }}{% end %}{% apply xhtml_escape %}{{ '&' }}{% end %}", "&lt;b&gt;&lt;&amp;"),
         ("{% raw '<b>' %}{{ '<b>' }}", "<b>&lt;b&gt;"),
         ("{% autoescape None %}{{ '<b>' }}", "<b>"),
         ("{% autoescape upper %}{{ '<b>' }}", "<B>"),
@@ -135,3 +140,9 @@ def test_module_goes_through_the_modules_given() -> None:
             return f"<b>{entry}</b>" if bold else entry
 
     assert _render("{% module Entry('a', bold=True) %}", _tt_modules=Modules()) == "<b>a</b>"
+
+
+def test_apply_of_somebody_s_own_linkify_is_no_hole():
+    source = "{% apply linkify %}{{ x }}{% end %}"
+    assert Template(source).generate(x="<b>", linkify=lambda text: f"<i>{text}</i>") == b"&lt;i&gt;&lt;b&gt;&lt;/i&gt;"
+    assert Template(source, autoescape=None).generate(x="<b>", linkify=str.upper) == b"<B>"

@@ -18,6 +18,7 @@ from framework.template import DictLoader, ParseError, Template, filter_whitespa
         ("a\n{% for x in %}{% end %}", 2, "not Python"),
         ("a\n{% if x %}\nb", 2, "{% end %} of if is missing"),
         ("{% foo %}", 1, "foo: no such directive"),
+        ("{% for x in y %}\n{% endfor %}", 2, "endfor: no such directive; {% end %} ends all of them"),
         ("a\n{{ x", 2, "}} is missing"),
         ("{% x", 1, "%} is missing"),
         ("{# x", 1, "#} is missing"),
