@@ -7,6 +7,7 @@ __init__ ─► initialize ─► [XSRF check] ─► prepare ─► get, post, 
 """
 
 import functools
+import inspect
 from collections.abc import Callable, Mapping
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate
@@ -22,6 +23,21 @@ from framework.web.rendering import Rendering
 
 if TYPE_CHECKING:
     from framework.web.application import Application
+
+
+# Hooks whose answer is needed at once. A coroutine would be taken for a user, a locale or a "yes", or never run.
+_PLAIN_HOOKS = (
+    *("set_default_headers", "initialize", "get_current_user", "get_user_locale", "get_login_url", "get_template_path"),
+    *(
+        "get_template_namespace",
+        "check_xsrf_cookie",
+        "decode_argument",
+        "compute_etag",
+        "write_error",
+        "get_error_html",
+    ),
+    *("log_exception", "on_connection_close", "on_finish", "check_origin", "select_subprotocol"),
+)
 
 
 class RequestHandler(Rendering):
@@ -49,8 +65,15 @@ class RequestHandler(Rendering):
             self._set_up(kwargs)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Find out once which hooks the class overrides: those that it does not are never called."""
+        """Find out once which hooks the class overrides: those that it does not are never called.
+
+        Raises:
+            TypeError: one that can't wait is `async def`.
+        """
         super().__init_subclass__(**kwargs)
+        for name in _PLAIN_HOOKS:
+            if inspect.iscoroutinefunction(getattr(cls, name, None)):
+                raise TypeError(f"{cls.__name__}.{name}() is async def, and nothing waits for it; prepare() may wait")
         base = RequestHandler
         cls._route_name = cls.__name__
         cls._has_default_headers = cls.set_default_headers is not base.set_default_headers

@@ -132,6 +132,17 @@ def test_405_keeps_an_allow_header_that_was_set():
     assert client(("/", Handler)).fetch("/", "DELETE").headers["Allow"] == "GET"
 
 
+@pytest.mark.parametrize("name", ["get_current_user", "check_xsrf_cookie", "initialize", "write_error", "check_origin"])
+def test_hook_that_nothing_waits_for_can_not_be_a_coroutine(name):
+    """An `async def get_current_user` was a user to @authenticated, whoever asked."""
+
+    async def hook(self, *args, **kwargs):
+        return None
+
+    with pytest.raises(TypeError, match=rf"^Handler\.{name}\(\) is async def, and nothing waits for it"):
+        type("Handler", (RequestHandler,), {name: hook})
+
+
 def test_item_015_form_example():
     browser = client(("/", FormHandler))
     assert '<form action="/" method="post">' in browser.fetch("/").text
