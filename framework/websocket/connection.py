@@ -68,8 +68,8 @@ class Taker(Protocol):
     def take_pong(self, data: bytes) -> None:
         """A pong."""
 
-    def take_end(self) -> None:
-        """The websocket is closed; called once."""
+    def take_end(self) -> Any:
+        """The websocket is closed; called once. What is returned, if awaitable, is run to its end."""
 
     def take_error(self, error: Exception) -> None:
         """One of the calls above failed; the websocket closes with 1011."""
@@ -244,7 +244,7 @@ class WebSocketConnection(asyncio.Protocol):
                 self._transport.resume_reading()
         if self._is_lost and not self._has_ended:
             self._has_ended = True
-            self._call(self._taker.take_end)
+            self._wait_for(self._call(self._taker.take_end))
 
     def _give(self, message: str | bytes) -> None:
         try:

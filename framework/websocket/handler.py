@@ -23,7 +23,7 @@ _OF_BODIES = frozenset(("Content-Type", "Content-Length", "Server", "Date"))
 
 
 class WebSocketHandler(RequestHandler):
-    """A websocket; subclass it and define on_message(). Any of the hooks may be `async def`.
+    """A websocket; subclass it and define on_message(). open(), on_message() and on_close() may be `async def`.
 
     Settings of the application: websocket_ping_interval, websocket_ping_timeout (seconds, 0: off),
     websocket_max_message_size (bytes after decompression, 10 MiB).
@@ -51,7 +51,7 @@ class WebSocketHandler(RequestHandler):
     def on_pong(self, data: bytes) -> None:
         """Hook: a pong came."""
 
-    def on_close(self) -> None:
+    def on_close(self) -> Any:
         """Hook: the websocket is closed; called once. `close_code` and `close_reason` say how."""
 
     def on_release(self) -> None:
@@ -209,13 +209,13 @@ class WebSocketHandler(RequestHandler):
         """A pong."""
         self.on_pong(data)
 
-    def take_end(self) -> None:
+    def take_end(self) -> Any:
         """The end, for on_close."""
         self._forget_release()
         if self._socket is not None:
             self.close_code, self.close_reason = self._socket.close_code, self._socket.close_reason
         try:
-            self.on_close()
+            return self.on_close()
         finally:
             self.on_finish()
 

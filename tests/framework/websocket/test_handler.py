@@ -170,6 +170,25 @@ def test_nodelay_is_the_socket_s_option():
     assert seen == [0, 1]
 
 
+def test_on_close_may_be_a_coroutine(caplog):
+    closed = asyncio.Queue()
+
+    class Slow(WebSocketHandler):
+        async def on_close(self):
+            await asyncio.sleep(0)
+            closed.put_nowait(self.close_code)
+            raise KeyError("after the end")
+
+    async def run():
+        async with serving(Application([("/", Slow)], log_function=lambda _: None)) as port:
+            client = await websocket_connect(f"ws://127.0.0.1:{port}/")
+            client.close(3000)
+            assert await closed.get() == 3000
+
+    asyncio.run(run())
+    assert "after the end" in caplog.text
+
+
 def test_release_asks_the_client_to_come_back():
     async def run():
         log = asyncio.Queue()
