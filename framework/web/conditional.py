@@ -22,10 +22,15 @@ def content_etag(body: bytes) -> bytes:
     return b'"%x-%x-%x"' % (crc32(body), adler32(body), len(body))
 
 
-def etag_matches(if_none_match: bytes, etag: bytes) -> bool:
-    """Whether an If-None-Match value names this tag, by weak comparison, or any at all (RFC 9110 §13.1.2)."""
+def etag_matches(listed: bytes, etag: bytes, is_weak: bool = True) -> bool:
+    """Whether an If-None-Match or If-Match value names this tag, or any at all (RFC 9110 §13.1).
+
+    By weak comparison, as If-None-Match wants it, or by strong comparison, as If-Match does.
+    """
+    if not is_weak:
+        return any(tag == b"*" or (tag == etag and not tag.startswith(b"W/")) for tag in _find_tags(listed))
     wanted = etag.removeprefix(b"W/")
-    return any(tag == b"*" or tag.removeprefix(b"W/") == wanted for tag in _find_tags(if_none_match))
+    return any(tag == b"*" or tag.removeprefix(b"W/") == wanted for tag in _find_tags(listed))
 
 
 class Range(NamedTuple):

@@ -82,6 +82,8 @@ class StaticFileHandler(RequestHandler):
         source = self._choose_encoding() if not self.request.find_header(b"range") else self.absolute_path
         size = self.get_content_size() if source == self.absolute_path else os.stat(source).st_size
         self.set_etag_header()
+        if not self._is_as_wanted():
+            raise HTTPError(412)
         if self.should_return_304():
             self.set_status(304)
             return
@@ -183,6 +185,15 @@ class StaticFileHandler(RequestHandler):
         coding = self._headers.get("Content-Encoding", "") if self._headers is not None else ""
         return f'"{self._status.st_mtime_ns:x}-{self._status.st_size:x}{"-" + coding if coding else ""}"'
 
+    def _is_as_wanted(self) -> bool:
+        """Whether If-Match or, without it, If-Unmodified-Since lets the file be sent (RFC 9110 §13.2.2)."""
+        wanted = self.request.find_header(b"if-match")
+        if wanted is not None:
+            return etag_matches(wanted, self._header_map().get("ETag", "").encode(), is_weak=False)
+        since = self.request.find_header(b"if-unmodified-since")
+        moment = parse_timestamp(since.decode("latin-1")) if since else None
+        return moment is None or self.modified is None or self.modified <= moment
+
     def should_return_304(self) -> bool:
         """Whether the client has the file already (RFC 9110 §13.2.2: tags before dates)."""
         if self.request.find_header(b"if-none-match") is not None:
@@ -235,7 +246,7 @@ class StaticFileHandler(RequestHandler):
         if value is None:
             return True
         if value.startswith((b'"', b"W/")):
-            return not value.startswith(b"W/") and etag_matches(value, (self.compute_etag() or "").encode())
+            return etag_matches(value, (self.compute_etag() or "").encode(), is_weak=False)
         return self.modified is not None and parse_timestamp(value.decode("latin-1")) == self.modified
 
     async def _send_content(self, source: str, chosen: Range, size: int) -> None:

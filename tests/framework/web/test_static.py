@@ -124,6 +124,25 @@ def test_item_074_conditional_requests(browser, root):
         assert bool(response.body) == (status == 200)
 
 
+def test_file_that_is_not_the_one_wanted_is_412(browser, root):
+    first = browser.fetch("/static/foo.png").headers
+    etag, modified = first["ETag"], first["Last-Modified"]
+    earlier = format_timestamp(os.stat(root / "foo.png").st_mtime - 60)
+    for headers, status in (
+        ({"If-Match": etag}, 200),
+        ({"If-Match": f'"x", {etag}'}, 200),
+        ({"If-Match": "*"}, 200),
+        ({"If-Match": '"x"'}, 412),
+        ({"If-Match": "W/" + etag}, 412),
+        ({"If-Unmodified-Since": modified}, 200),
+        ({"If-Unmodified-Since": "garbage"}, 200),
+        ({"If-Unmodified-Since": earlier}, 412),
+        ({"If-Match": etag, "If-Unmodified-Since": earlier}, 200),
+        ({"If-Match": etag, "If-None-Match": etag}, 304),
+    ):
+        assert browser.fetch("/static/foo.png", headers=headers).status == status, headers
+
+
 @pytest.mark.parametrize(
     "path",
     [
