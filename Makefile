@@ -35,7 +35,7 @@ bench: ## Requests per second through nginx, and a page beside its peers; two mi
 bench-peers: ## Every job beside every peer, half an hour; ARGS="--peers squall,tornado --jobs page" for a part
 	@sh docker/ops/bench-peers.sh
 
-profile: ## Where the time goes, as a flame graph in build/profile; JOB=page LOAD=wrk25
+profile: ## Where the time goes, as a flame graph in build/profile; JOB=page LOAD=ab, JOB=echo
 	@sh docker/ops/profile.sh
 
 dev: ## Like up, with the working tree's code; follows the app's log

@@ -56,10 +56,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     return parsed
 
 
-def make_loads(connections: list[int]) -> list[Load]:
+def make_loads(connections: list[int], requests: int) -> list[Load]:
     """`ab` without and with keep-alive, for each number of connections."""
     return [
-        dataclasses.replace(LOADS[name], name=f"ab {option}-c {number}", connections=number)
+        dataclasses.replace(LOADS[name], name=f"ab {option}-c {number}", connections=number, requests=requests)
         for number in connections
         for name, option in (("ab", ""), ("ab-k", "-k "))
     ]
@@ -79,18 +79,18 @@ def fetch(url: str) -> bytes:
         sys.exit(f"bench: {url}: {error}; is the appliance up (make up), and is there such a page?")
 
 
-def measure_appliance(url: str, loads: list[Load], requests: int, plan: Plan, findings: Findings, say: Say) -> None:
+def measure_appliance(url: str, loads: list[Load], plan: Plan, findings: Findings, say: Say) -> None:
     """Add the rounds of the appliance and of the limit to the findings."""
     fetch(url)
     command = measuring.make_command(contestants.BY_NAME["nginx constant"], plan, "")
     with Server(dataclasses.replace(command, core=None), plan.folder) as server:
         urls = {OURS: url, LIMIT: f"http://127.0.0.1:{server.command.port}/"}
         for one in urls.values():  # a warm-up
-            run(loads[-1], Target(one), 0, min(requests, 10_000))
+            run(dataclasses.replace(loads[-1], requests=min(loads[-1].requests, 10_000)), Target(one), 0)
         for load in loads:
             for number in range(1, plan.rounds + 1):
                 for name, one in urls.items():
-                    findings.add(JOB, load.name, name, number, run(load, Target(one), 0, requests))
+                    findings.add(JOB, load.name, name, number, run(load, Target(one), 0))
             say(format_load(Results(as_results(plan, findings)), load.name))
 
 
@@ -187,8 +187,8 @@ def main() -> None:
         plan.folder.chmod(0o755)  # nginx's workers are somebody else
         print(f"{arguments.url}, {arguments.requests:,} requests each, {plan.rounds} rounds\n{format_heading()}")
         try:
-            loads = make_loads(arguments.connections)
-            measure_appliance(arguments.url, loads, arguments.requests, plan, findings, print_now)
+            loads = make_loads(arguments.connections, arguments.requests)
+            measure_appliance(arguments.url, loads, plan, findings, print_now)
         except LoadError as error:
             sys.exit(f"bench: {error}")
         if arguments.page_rounds:

@@ -1,10 +1,13 @@
 """The load generators, `ab` and `wrk`: their command lines, and what their output says."""
 
 import re
+import resource
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from tests.benchmarks.accounting import Usage
 
 SCRIPTS = Path(__file__).parent / "scripts"
 
@@ -15,7 +18,7 @@ class LoadError(Exception):
 
 @dataclass(frozen=True)
 class Load:
-    """One way to ask: by which tool, on how many connections."""
+    """One way to ask: by which tool, on how many connections; `requests` in place of a duration is for ab alone."""
 
     name: str
     tool: str
@@ -23,6 +26,7 @@ class Load:
     is_kept: bool = True
     script: str = ""
     title: str = ""
+    requests: int = 0
 
 
 LOADS = {
@@ -37,6 +41,8 @@ LOADS = {
         Load("numbered", "wrk", 25, script="numbered.lua", title="wrk -c 25, another target each time"),
         Load("echo", "websocket", 25, title="25 websockets"),
         Load("fan-out", "long-poll", 5000, title="5,000 long polls"),
+        Load("fan-out-10k", "long-poll", 10_000, title="10,000 long polls"),
+        Load("ab-100k", "ab", 25, is_kept=False, title="ab -n 100000 -c 25, once", requests=100_000),
     )
 }
 
@@ -52,7 +58,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a load generator counted. `cpu_s` is added by whoever watched the server."""
+    """What a load generator counted, and its own CPU time. The server's is added by whoever watched it."""
 
     requests: int
     seconds: float
@@ -60,6 +66,8 @@ class Outcome:
     p50_ms: float
     p99_ms: float
     cpu_s: float = 0.0
+    system_s: float = 0.0
+    load_cpu_s: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -69,19 +77,24 @@ class Outcome:
     @property
     def cpu_us(self) -> float:
         """Microseconds of the server's CPU time for one request."""
-        return self.cpu_s / self.requests * 1e6 if self.requests else 0.0
+        return self.per_request_us(self.cpu_s)
 
-    def with_cpu(self, seconds: float) -> "Outcome":
+    def per_request_us(self, seconds: float) -> float:
+        """Microseconds for one request, of what all took together."""
+        return seconds / self.requests * 1e6 if self.requests else 0.0
+
+    def with_cpu(self, usage: Usage) -> "Outcome":
         """The same, with the CPU time that the server took."""
-        return replace(self, cpu_s=seconds)
+        return replace(self, cpu_s=usage.cpu_s, system_s=usage.system_s)
 
 
-def format_command(load: Load, target: Target, seconds: float, requests: int = 0) -> list[str]:
-    """The command line. `requests` in place of a duration is for ab alone."""
+def format_command(load: Load, target: Target, seconds: float) -> list[str]:
+    """The command line."""
     headers = [f"{name}: {value}" for name, value in target.headers.items()]
     if load.tool == "ab":
         # -t alone would stop at 50,000 requests.
-        amount = ["-n", str(requests)] if requests else ["-t", f"{max(1, round(seconds))}", "-n", "100000000"]
+        for_a_time = ["-t", f"{max(1, round(seconds))}", "-n", "100000000"]
+        amount = ["-n", str(load.requests)] if load.requests else for_a_time
         post = ["-p", str(target.body), "-T", "application/octet-stream"] if target.body else []
         kept = ["-k"] if load.is_kept else []
         fields = [part for header in headers for part in ("-H", header)]
@@ -93,21 +106,29 @@ def format_command(load: Load, target: Target, seconds: float, requests: int = 0
     return [*wrk, *fields, target.url, *(["--", str(target.body)] if target.body else [])]
 
 
-def run(load: Load, target: Target, seconds: float, requests: int = 0) -> Outcome:
+def run(load: Load, target: Target, seconds: float) -> Outcome:
     """The outcome of one load.
 
     Raises:
         LoadError: the tool failed, or can't be understood.
     """
-    command = format_command(load, target, seconds, requests)
-    limit_s = seconds + 60 if not requests else 600
+    command = format_command(load, target, seconds)
+    limit_s = 600 if load.requests else seconds + 60
+    before_s = _measure_children()
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=limit_s)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise LoadError(f"{load.tool}: {error}") from error
     if done.returncode:
         raise LoadError(f"{load.tool}: exit {done.returncode}: {(done.stdout + done.stderr).strip()[-400:]}")
-    return parse_ab(done.stdout) if load.tool == "ab" else parse_wrk(done.stdout)
+    outcome = parse_ab(done.stdout) if load.tool == "ab" else parse_wrk(done.stdout)
+    return replace(outcome, load_cpu_s=_measure_children() - before_s)
+
+
+def _measure_children() -> float:
+    """Seconds of CPU time of the children that have ended and were waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def parse_ab(text: str) -> Outcome:

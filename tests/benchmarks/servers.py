@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,8 @@ from typing import Self
 from tests.benchmarks import accounting
 
 ROOT = Path(__file__).parents[2]
+# What we may run on, before any of it is given away.
+CORES = sorted(os.sched_getaffinity(0))
 START_TIMEOUT_S = 30.0
 
 
@@ -128,9 +131,9 @@ class Server:
             pass
         self._process = None
 
-    def cpu_s(self) -> float:
-        """Seconds of CPU time so far, with all children."""
-        return accounting.measure_cpu([self.pid])
+    def usage(self) -> accounting.Usage:
+        """CPU time so far, with all children."""
+        return accounting.measure([self.pid])
 
     def ask(
         self, target: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes | None = None
@@ -176,8 +179,19 @@ def find_free_port() -> int:
 
 def choose_cores() -> tuple[int | None, int | None]:
     """A core for the server and another for the load; (None, None) where there is only one."""
-    cores = sorted(os.sched_getaffinity(0))
-    return (cores[-1], cores[0]) if len(cores) > 1 else (None, None)
+    return (CORES[-1], CORES[0]) if len(CORES) > 1 else (None, None)
+
+
+@contextmanager
+def on_core_of_load() -> Iterator[None]:
+    """Within, we and what we start keep off the server's core; a server is told its own by `Command.core`."""
+    _, core = choose_cores()
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, CORES)
 
 
 def python_of(environments: Path | None, name: str) -> str:

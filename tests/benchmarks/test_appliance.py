@@ -28,7 +28,7 @@ def test_wrong_arguments(arguments: list[str], sentence: str, capsys: pytest.Cap
 
 
 def test_loads() -> None:
-    assert [(load.name, load.connections, load.is_kept) for load in appliance.make_loads([5, 25])] == [
+    assert [(load.name, load.connections, load.is_kept) for load in appliance.make_loads([5, 25], 100)] == [
         ("ab -c 5", 5, False),
         ("ab -k -c 5", 5, True),
         ("ab -c 25", 25, False),

@@ -1,9 +1,11 @@
 """What the load generators are told, and what is read from what they print."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.benchmarks.accounting import Usage
 from tests.benchmarks.loads import LOADS, LoadError, Outcome, Target, format_command, parse_ab, parse_wrk
 
 AB = """
@@ -62,14 +64,15 @@ def test_wrk_that_says_something_else() -> None:
 
 
 def test_rates() -> None:
-    outcome = Outcome(1000, 2.0, 0, 0, 0).with_cpu(0.05)
+    outcome = Outcome(1000, 2.0, 0, 0, 0).with_cpu(Usage(0.05, 0.02))
     assert outcome.rate == 500
     assert outcome.cpu_us == pytest.approx(50)
     assert Outcome(0, 0, 0, 0, 0).rate == Outcome(0, 0, 0, 0, 0).cpu_us == 0
 
 
 def test_command_of_ab() -> None:
-    command = format_command(LOADS["ab"], Target("http://127.0.0.1:1/", {"Cookie": "a=b"}), 2, 500)
+    load = replace(LOADS["ab"], requests=500)
+    command = format_command(load, Target("http://127.0.0.1:1/", {"Cookie": "a=b"}), 2)
     assert command[0] == "ab"
     assert command[-1] == "http://127.0.0.1:1/"
     assert "-k" not in command

@@ -66,7 +66,7 @@ def test_children_are_counted_and_ended(tmp_path: Path) -> None:
         tree = accounting.list_tree([server.pid])
         assert len(tree) == 2
         assert accounting.measure_memory([server.pid]).processes == 2
-        assert server.cpu_s() > 0
+        assert server.usage().cpu_s > 0
     assert not any(
         Path(f"/proc/{pid}/cmdline").exists() and b"program.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
         for pid in tree

@@ -9,8 +9,6 @@ from tests.benchmarks.peers import content
 from tests.benchmarks.servers import Answer, Server, ServerError
 
 HTTP_LOADS = ("ab", "ab-k", "wrk25", "wrk256", "browser", "pipelined")
-FANOUT_POLLS = 5000
-ECHO_CONNECTIONS = 25
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ JOBS = {
         Job("static", "a static file of 1 MB", f"/static/{content.BIG_FILE}", _is_big),
         Job("routes", "1,000 routes against one, another target each time", "/number999/1", _is_hello, ("numbered",)),
         Job("echo", "a websocket's echo, 25 connections", "/", _is_hello, ("echo",)),
-        Job("fan-out", f"one event to {FANOUT_POLLS:,} waiting long polls", "/", _is_hello, ("fan-out",)),
+        Job("fan-out", "one event to thousands of waiting long polls", "/", _is_hello, ("fan-out", "fan-out-10k")),
     )
 }
 

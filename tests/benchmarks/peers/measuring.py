@@ -1,6 +1,5 @@
 """One job after another: its contestants started and verified, warmed up, measured in turns, ended."""
 
-import asyncio
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -8,15 +7,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 from tests.benchmarks import clients, machine
 from tests.benchmarks.loads import LOADS, Load, LoadError, Outcome, Target, run
 from tests.benchmarks.peers import content
 from tests.benchmarks.peers.contestants import Contestant
-from tests.benchmarks.peers.jobs import FANOUT_POLLS, JOBS, Job, prepare_files, prepare_headers, verify
-from tests.benchmarks.servers import Command, Server, ServerError, choose_cores, find_free_port, python_of
+from tests.benchmarks.peers.jobs import HTTP_LOADS, JOBS, Job, prepare_files, prepare_headers, verify
+from tests.benchmarks.servers import (
+    Command,
+    Server,
+    ServerError,
+    choose_cores,
+    find_free_port,
+    on_core_of_load,
+    python_of,
+)
 from tests.support import mysql
 
 WARM_UP_S = 1.0
+# A load that failed may have met a bad moment; one that fails again is not tried a third time.
+MAX_FAILURES = 2
 NGINX = """worker_processes 1; pid {folder}/nginx.pid; error_log stderr warn; daemon off;
 events {{ worker_connections 16384; }}
 http {{
@@ -24,7 +35,7 @@ http {{
     client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
     uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        listen 127.0.0.1:{port} backlog=4096 deferred;
         location / {{ return 200 "{hello}"; }}
         location /static/ {{ alias {static}/; }}
     }}
@@ -52,8 +63,8 @@ class Findings:
     rows: list[dict[str, Any]] = field(default_factory=list)
     absent: dict[str, str] = field(default_factory=dict)
 
-    def add(self, job: str, load: str, name: str, number: int, outcome: Outcome) -> None:
-        """Note one round."""
+    def add(self, job: str, load: str, name: str, number: int, outcome: Outcome, **more: float) -> None:
+        """Note one round, with what else is known of it."""
         self.rows.append(
             {
                 "job": job,
@@ -64,10 +75,13 @@ class Findings:
                 "seconds": round(outcome.seconds, 4),
                 "rate": round(outcome.rate, 1),
                 "cpu_us": round(outcome.cpu_us, 2),
+                "system_us": round(outcome.per_request_us(outcome.system_s), 2),
+                "load_us": round(outcome.per_request_us(outcome.load_cpu_s), 2),
                 "p50_ms": round(outcome.p50_ms, 3),
                 "p99_ms": round(outcome.p99_ms, 3),
                 "failed": outcome.failed,
                 "load_average": machine.read_load().split()[0],
+                **more,
             }
         )
 
@@ -127,7 +141,10 @@ def measure(plan: Plan, say: Callable[[str], object]) -> Findings:
     plan.folder.mkdir(parents=True, exist_ok=True)
     plan.folder.chmod(0o755)  # nginx's workers are somebody else
     body = prepare_files(plan.folder)
+    clients.raise_file_limit()  # before the servers start: they inherit it
     with ExitStack() as stack:
+        # The load generators and the database start here, and stay off the core of whom we measure.
+        stack.enter_context(on_core_of_load())
         wants_database = any(JOBS[name].needs_database for name in plan.jobs)
         socket = stack.enter_context(database(plan.folder)) if wants_database else ""
         for name in plan.jobs:
@@ -155,7 +172,7 @@ def _measure_job(
             path = (contestant.prefix if job.needs_login else "") + job.target
             url = f"http://127.0.0.1:{server.command.port}{path}"
             ready.append((contestant, server, Target(url, headers, body if job.is_post else None)))
-        for load in [LOADS[name] for name in job.loads if name in plan.loads or len(job.loads) == 1]:
+        for load in [LOADS[name] for name in job.loads if name in plan.loads or job.loads[0] not in HTTP_LOADS]:
             _measure_load(job, load, ready, plan, findings, say)
 
 
@@ -167,23 +184,25 @@ def _measure_load(
     findings: Findings,
     say: Callable[[str], object],
 ) -> None:
-    failing: set[str] = set()
+    failures: dict[str, int] = {}
     # Round 0 warms up and is thrown away. All take turns within each round, so that a noisy minute hits everybody.
     for number in range(plan.rounds + 1):
         for contestant, server, target in ready:
-            if contestant.name in failing:
+            if failures.get(contestant.name, 0) >= MAX_FAILURES:
                 continue
             try:
                 outcome = apply(load, server, target, plan.seconds if number else WARM_UP_S)
             except LoadError as error:
-                failing.add(contestant.name)
-                findings.absent[f"{contestant.name}, {job.name}, {load.name}"] = str(error)
+                failures[contestant.name] = failures.get(contestant.name, 0) + 1
+                findings.absent[f"{contestant.name}, {job.name}, {load.name}, round {number}"] = str(error)
                 say(f"   {contestant.name}: {error}")
                 continue
             if number:
                 findings.add(job.name, load.name, contestant.name, number, outcome)
         if number:
-            line = ", ".join(f"{row['name']} {row['cpu_us']:.1f}" for row in findings.rows[-len(ready) :])
+            last = findings.rows[-len(ready) :]
+            of_round = [row for row in last if (row["load"], row["round"]) == (load.name, number)]
+            line = ", ".join(f"{row['name']} {row['cpu_us']:.1f}" for row in of_round)
             say(f"   {load.name}, round {number}, µs: {line}")
 
 
@@ -195,21 +214,21 @@ def apply(load: Load, server: Server, target: Target, seconds: float) -> Outcome
     """
     port = server.command.port
     if load.tool == "long-poll":
-        return asyncio.run(_fan_out(server, port))
-    before = server.cpu_s()
+        return uvloop.run(_fan_out(server, port, load.connections))
+    before = server.usage()
     if load.tool == "websocket":
-        outcome = asyncio.run(clients.echo("127.0.0.1", port, load.connections, seconds))
+        outcome = uvloop.run(clients.echo("127.0.0.1", port, load.connections, seconds))
     else:
         outcome = run(load, target, seconds)
-    return outcome.with_cpu(server.cpu_s() - before)
+    return outcome.with_cpu(server.usage() - before)
 
 
-async def _fan_out(server: Server, port: int) -> Outcome:
-    waiting = await clients.wait_together("127.0.0.1", port, FANOUT_POLLS)
+async def _fan_out(server: Server, port: int, count: int) -> Outcome:
+    waiting = await clients.wait_together("127.0.0.1", port, count)
     try:
         # Only the waking counts: connecting is measured elsewhere.
-        before = server.cpu_s()
+        before = server.usage()
         outcome = await waiting.wake()
-        return outcome.with_cpu(server.cpu_s() - before)
+        return outcome.with_cpu(server.usage() - before)
     finally:
         waiting.close()

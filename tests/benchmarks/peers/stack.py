@@ -1,10 +1,10 @@
-"""nginx and what stands behind it: our configuration and frontends, and others in ours and in the seed's.
+"""nginx and what stands behind it: our configuration and frontends, and others in ours, in their own and in the seed's.
 
 As many backend processes as the machine has cores, on unix sockets (but for the seed's configuration, which was TCP).
+Nobody is pinned here: nginx, the backends and the load share the cores as they would in production.
 """
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,34 +14,62 @@ from tests.benchmarks.loads import LOADS, LoadError, Target, run
 from tests.benchmarks.peers import content
 from tests.benchmarks.peers.contestants import APPLICATIONS, BY_NAME, Contestant
 from tests.benchmarks.peers.measuring import WARM_UP_S, Findings, Plan
-from tests.benchmarks.servers import Command, Server, ServerError, find_free_port, python_of
+from tests.benchmarks.servers import CORES, Command, Server, ServerError, ask, find_free_port, python_of
 from tests.support import front
 
 JOB = "stack"
 STACK_LOADS = ("ab", "ab-k", "wrk25")
+# The whole hundred thousand of the seed's table, once, for who is to lose none of them.
+WHOLE_LOAD, WHOLE = "ab-100k", ("nginx + squall", "nginx + free backend")
 
-# The seed's documentation of 2009: HTTP/1.0 and TCP to the frontends; with as many workers as ours has.
-SEED = """worker_processes auto; pid {folder}/nginx.pid; error_log stderr warn; daemon off;
-events {{ worker_connections 1024; use epoll; }}
+# What the configurations of others have in common; as many workers as ours has.
+OTHER = """worker_processes auto; pid {folder}/nginx.pid; error_log stderr warn; daemon off;
+events {{ worker_connections 1024; {events} }}
 http {{
-    upstream frontends {{ {servers} }}
-    default_type application/octet-stream; access_log {folder}/access.log;
-    keepalive_timeout 65; proxy_read_timeout 200; sendfile on; tcp_nopush on; tcp_nodelay on;
-    gzip on; gzip_min_length 1000; gzip_proxied any; gzip_types text/plain text/html text/css text/xml;
-    proxy_next_upstream error;
+    default_type application/octet-stream; access_log {folder}/access.log; sendfile on;
     client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
     uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-    server {{
-        listen 127.0.0.1:{port};
-        client_max_body_size 50M;
-        location / {{
-            proxy_pass_header Server; proxy_set_header Host $http_host; proxy_redirect off;
-            proxy_set_header X-Real-IP $remote_addr; proxy_set_header X-Scheme $scheme;
-            proxy_pass http://frontends;
-        }}
-    }}
+    upstream backends {{ {servers} }}
+    {http}
+    server {{ listen 127.0.0.1:{port} {listen}; {server} }}
 }}
 """
+# The seed's documentation of 2009: HTTP/1.0 and TCP to the frontends.
+SEED = {
+    "events": "use epoll;",
+    "http": """keepalive_timeout 65; proxy_read_timeout 200; tcp_nopush on; tcp_nodelay on;
+    gzip on; gzip_min_length 1000; gzip_proxied any; gzip_types text/plain text/html text/css text/xml;
+    proxy_next_upstream error;""",
+    "server": """client_max_body_size 50M;
+    location / {
+        proxy_pass_header Server; proxy_set_header Host $http_host; proxy_redirect off;
+        proxy_set_header X-Real-IP $remote_addr; proxy_set_header X-Scheme $scheme;
+        proxy_pass http://backends;
+    }""",
+}
+# As uvicorn's page on deployment has it: no buffering, and HTTP/1.0 to the backends since it names no version.
+UVICORN = {
+    "http": "map $http_upgrade $connection_upgrade { default upgrade; '' close; }",
+    "server": """client_max_body_size 4G;
+    location / {
+        proxy_set_header Host $http_host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection $connection_upgrade; proxy_redirect off; proxy_buffering off;
+        proxy_pass http://backends;
+    }""",
+}
+# As gunicorn's page on deployment has it.
+GUNICORN = {
+    "events": "accept_mutex off;",
+    "listen": "deferred",
+    "server": """client_max_body_size 4G; keepalive_timeout 5; root {folder}/public;
+    location / { try_files $uri @application; }
+    location @application {
+        proxy_set_header Host $http_host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        proxy_set_header X-Forwarded-Proto $scheme; proxy_redirect off;
+        proxy_pass http://backends;
+    }""",
+}
 FREE = """worker_processes 1; pid {folder}/free{slot}.pid; error_log stderr warn; daemon off;
 events {{ worker_connections 16384; }}
 http {{
@@ -59,29 +87,42 @@ class Running:
 
     name: str
     port: int
-    pids: Sequence[int]
+    nginx: int
+    backends: Sequence[int]
 
 
 def measure(plan: Plan, findings: Findings, say: Callable[[str], object]) -> None:
     """Add the rounds of all stacks to the findings."""
     say("== the stack: nginx and what stands behind it")
-    processes = len(os.sched_getaffinity(0))
     with ExitStack() as stack:
         running = []
-        for name, start in STACKS.items():
-            folder = plan.folder / f"stack-{len(running)}"
-            folder.mkdir(exist_ok=True)
+        for number, name in enumerate(STACKS):
             try:
-                found = start(name, plan, folder, processes, stack)
-                _verify(found)
+                running.append(start(name, plan, plan.folder / f"stack-{number}", stack))
             except ServerError as error:
                 findings.absent[f"{name}, {JOB}"] = str(error)
                 say(f"   absent: {error}")
-                continue
-            running.append(found)
         for load_name in STACK_LOADS:
             if load_name in plan.loads:
                 _measure_load(load_name, running, plan, findings, say)
+        if WHOLE_LOAD in plan.loads:
+            for one in running:
+                if one.name in WHOLE:
+                    _measure_round(WHOLE_LOAD, one, 1, plan, findings)
+
+
+def start(name: str, plan: Plan, folder: Path, stack: ExitStack) -> Running:
+    """The stack of that name, which answers as it should; it runs until `stack` is closed.
+
+    Raises:
+        ServerError: it does not start, or does not answer so.
+    """
+    folder.mkdir(exist_ok=True)
+    running = STACKS[name](name, plan, folder, len(CORES), stack)
+    answer = ask(name, running.port, "/")
+    if answer.status != 200 or answer.body != content.HELLO.encode():
+        raise ServerError(f"{name}: expected {content.HELLO!r}, got {answer.status} {answer.body[:80]!r}")
+    return running
 
 
 def _measure_load(
@@ -89,27 +130,26 @@ def _measure_load(
 ) -> None:
     for number in range(plan.rounds + 1):
         for one in running:
-            target = Target(f"http://127.0.0.1:{one.port}/")
-            before = accounting.measure_cpu(one.pids)
-            try:
-                outcome = run(LOADS[load_name], target, plan.seconds if number else WARM_UP_S)
-            except LoadError as error:
-                findings.absent[f"{one.name}, {JOB}, {load_name}"] = str(error)
-                continue
-            if number:
-                outcome = outcome.with_cpu(accounting.measure_cpu(one.pids) - before)
-                findings.add(JOB, load_name, one.name, number, outcome)
+            _measure_round(load_name, one, number, plan, findings)
         if number:
             line = ", ".join(f"{row['name']} {row['rate']:.0f}" for row in findings.rows[-len(running) :])
             say(f"   {load_name}, round {number}, requests/s: {line}")
 
 
-def _verify(running: Running) -> None:
-    from tests.benchmarks.servers import ask
-
-    answer = ask(running.name, running.port, "/")
-    if answer.status != 200 or answer.body != content.HELLO.encode():
-        raise ServerError(f"{running.name}: expected {content.HELLO!r}, got {answer.status} {answer.body[:80]!r}")
+def _measure_round(load_name: str, one: Running, number: int, plan: Plan, findings: Findings) -> None:
+    """One round of one stack; round 0 is the warm-up, which does not count."""
+    target = Target(f"http://127.0.0.1:{one.port}/")
+    nginx, backends = accounting.measure([one.nginx]), accounting.measure(one.backends)
+    try:
+        outcome = run(LOADS[load_name], target, plan.seconds if number else WARM_UP_S)
+    except LoadError as error:
+        findings.absent[f"{one.name}, {JOB}, {load_name}, round {number}"] = str(error)
+        return
+    if number:
+        nginx, backends = accounting.measure([one.nginx]) - nginx, accounting.measure(one.backends) - backends
+        outcome = outcome.with_cpu(nginx + backends)
+        backends_us = round(outcome.per_request_us(backends.cpu_s), 2)
+        findings.add(JOB, load_name, one.name, number, outcome, backends_us=backends_us)
 
 
 def _start_all(commands: Sequence[Command], folder: Path, stack: ExitStack) -> list[int]:
@@ -126,7 +166,20 @@ def _before(name: str, folder: Path, slots: int, pids: list[int], stack: ExitSta
         socket.chmod(0o666)
     arguments = ["/usr/sbin/nginx", "-e", "stderr", "-c", str(folder / "source/nginx.conf"), "-g", "daemon off;"]
     server = stack.enter_context(Server(Command(f"nginx of {name}", arguments, port), folder))
-    return Running(name, port, [server.pid, *pids])
+    return Running(name, port, server.pid, pids)
+
+
+def _before_other(
+    name: str, folder: Path, servers: Sequence[str], settings: Mapping[str, str], pids: list[int], stack: ExitStack
+) -> Running:
+    """An nginx of somebody else's configuration before what already listens there."""
+    config, port = folder / "other.conf", find_free_port()
+    known = {"events": "", "http": "", "listen": "", **settings}
+    known["server"] = known["server"].replace("{folder}", str(folder))
+    config.write_text(OTHER.format(folder=folder, port=port, servers=" ".join(servers), **known))
+    arguments = ["/usr/sbin/nginx", "-e", "stderr", "-c", str(config)]
+    nginx = stack.enter_context(Server(Command(f"nginx of {name}", arguments, port), folder))
+    return Running(name, port, nginx.pid, pids)
 
 
 def _slot_paths(folder: Path, count: int) -> list[Path]:
@@ -168,17 +221,12 @@ def _start_seed(name: str, plan: Plan, folder: Path, processes: int, stack: Exit
         Command(f"{name} {port}", [python, *(p.format(port=port) for p in BY_NAME["tornado"].tcp)], port)
         for port in ports
     ]
-    pids = _start_all(commands, folder, stack)
-    config, port = folder / "seed.conf", find_free_port()
-    servers = " ".join(f"server 127.0.0.1:{one};" for one in ports)
-    config.write_text(SEED.format(folder=folder, servers=servers, port=port))
-    arguments = ["/usr/sbin/nginx", "-e", "stderr", "-c", str(config)]
-    nginx = stack.enter_context(Server(Command(f"nginx of {name}", arguments, port), folder))
-    return Running(name, port, [nginx.pid, *pids])
+    servers = [f"server 127.0.0.1:{port};" for port in ports]
+    return _before_other(name, folder, servers, SEED, _start_all(commands, folder, stack), stack)
 
 
-def _one_each(contestant: Contestant) -> "Start":
-    """A process for each socket."""
+def _one_each(contestant: Contestant, settings: Mapping[str, str] | None = None) -> "Start":
+    """A process for each socket, behind our nginx or that of the settings."""
 
     def start(name: str, plan: Plan, folder: Path, processes: int, stack: ExitStack) -> Running:
         python = python_of(plan.environments, contestant.environment)
@@ -186,9 +234,30 @@ def _one_each(contestant: Contestant) -> "Start":
             Command(f"{name} {n}", [python, *(p.format(path=path, workers=1) for p in contestant.unix)], 0, str(path))
             for n, path in enumerate(_slot_paths(folder, processes))
         ]
-        return _before(name, folder, processes, _start_all(commands, folder, stack), stack)
+        pids = _start_all(commands, folder, stack)
+        if settings is None:
+            return _before(name, folder, processes, pids, stack)
+        servers = [f"server unix:{_open_to_all(command.path)};" for command in commands]
+        return _before_other(name, folder, servers, settings, pids, stack)
 
     return start
+
+
+def _open_to_all(path: str) -> str:
+    """The socket, which nginx's workers may write to now."""
+    Path(path).chmod(0o666)
+    return path
+
+
+def _start_gunicorn(name: str, plan: Plan, folder: Path, processes: int, stack: ExitStack) -> Running:
+    """As its pages advise: synchronous workers, two for each core and one more, behind the nginx of its example."""
+    (path,) = _slot_paths(folder, 1)
+    python = python_of(plan.environments, BY_NAME["django"].environment)
+    arguments = [python, "-m", "gunicorn", f"{APPLICATIONS}.django:application", "-w", str(2 * processes + 1)]
+    command = Command(name, [*arguments, "--log-level", "warning", "-b", f"unix:{path}"], 0, str(path))
+    pids = _start_all([command], folder, stack)
+    servers = [f"server unix:{_open_to_all(str(path))} fail_timeout=0;"]
+    return _before_other(name, folder, servers, GUNICORN, pids, stack)
 
 
 def _one_master(contestant: Contestant) -> "Start":
@@ -210,6 +279,8 @@ STACKS: dict[str, Start] = {
     "nginx + tornado, the seed's configuration": _start_seed,
     "nginx + tornado": _one_each(BY_NAME["tornado"]),
     "nginx + uvicorn, bare": _one_each(BY_NAME["uvicorn, bare"]),
+    "nginx + uvicorn, bare, its own configuration": _one_each(BY_NAME["uvicorn, bare"], UVICORN),
     "nginx + granian RSGI, bare": _one_each(BY_NAME["granian RSGI, bare"]),
     "nginx + django, gunicorn": _one_master(BY_NAME["django"]),
+    "nginx + django, gunicorn, its own configuration": _start_gunicorn,
 }

@@ -1,6 +1,7 @@
 """A constant answer on the bare loop: nothing is parsed, nothing is checked. What no server in Python can be below."""
 
 import asyncio
+import socket
 
 import uvloop
 
@@ -38,6 +39,8 @@ async def serve(place: address.Address) -> None:
         server: asyncio.Server = await loop.create_unix_server(Constant, place.path, backlog=4096)
     else:
         server = await loop.create_server(Constant, "127.0.0.1", place.port, backlog=4096)
+        # As ours has it, or it would be no limit for short connections.
+        server.sockets[0].setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 5)
     await server.serve_forever()
 
 

@@ -1,23 +1,25 @@
-"""Squall, as one frontend of the appliance runs it, on a TCP port so that `ab` and `wrk` can ask it without nginx.
+"""Squall, run by the appliance's own `framework.frontend`, so that all that production has on is on.
 
-What production has on is on: limits, time-outs, strict parsing, the access log.
+Beside its slot it listens on a TCP port, so that `ab` and `wrk` can ask it without nginx.
 """
 
-import asyncio
-import gc
+import os
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from framework import frontend, locale, netutil
 from framework.database import Address, Pool
 from framework.events import Waiters
 from framework.httpserver import HTTPServer
-from framework.ioloop.loop import new_event_loop
-from framework.log import AccessLog
 from framework.web import Application, RequestHandler, StaticFileHandler
 from framework.websocket import WebSocketHandler
 from tests.benchmarks.peers import content
 from tests.benchmarks.peers.applications import address
+
+# What `listen` of an application may be given, too: short connections come to us with their request.
+DEFER_ACCEPT_S = 5
 
 
 class HelloHandler(RequestHandler):
@@ -88,6 +90,11 @@ class BenchmarkApplication(Application):
             names = (content.DATABASE_NAME, content.DATABASE_USER, content.DATABASE_PASSWORD)
             self.pool = Pool(Address(content.DATABASE_SOCKET, *names), size=content.POOL_SIZE)
             await self.pool.ping()
+        port = int(os.environ.get("BENCH_PORT", "0"))
+        if port:
+            # As the frontend makes the one of its slot.
+            server = HTTPServer(self, xheaders=True, max_body_bytes=frontend.parse_size("32m"))
+            server.add_sockets(netutil.bind_sockets(port, "127.0.0.1", defer_accept_s=DEFER_ACCEPT_S))
 
 
 def make_application() -> Application:
@@ -114,23 +121,20 @@ def make_application() -> Application:
     )
 
 
-async def serve(port: int) -> None:
-    application: Any = make_application()
-    server = HTTPServer(application, max_body_bytes=33_554_432)
-    loop = asyncio.get_running_loop()
-
-    def schedule(flush: Any) -> None:
-        loop.call_later(frontend.ACCESS_LOG_EVERY_S, flush)
-
-    application.access_log = AccessLog(sys.stderr.write, schedule)
-    await application.warm_up()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(frontend.GC_THRESHOLD)
-    server.add_sockets(netutil.bind_sockets(port, "127.0.0.1", defer_accept_s=5))
-    await asyncio.Event().wait()
+def main(port: int) -> int:
+    """Run one frontend until it is told to end; its exit status."""
+    with tempfile.TemporaryDirectory(prefix="squall-bench-frontend-") as folder:
+        os.environ.update(
+            APP="tests.benchmarks.peers.applications.squall:make_application",
+            BENCH_PORT=str(port),
+            DRAIN_DEADLINE_S="1",
+            LOG_FORMAT="json",
+        )
+        for name in ("FRONTENDS_DIR", "CONTROL_DIR"):
+            os.environ[name] = str(Path(folder, name))
+            os.mkdir(os.environ[name])
+        return frontend.main([sys.argv[0], "--slot=0"])
 
 
 if __name__ == "__main__":
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(serve(address.parse().port))
+    sys.exit(main(address.parse().port))
