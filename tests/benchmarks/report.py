@@ -1,7 +1,7 @@
 """Runs as Markdown and charts: tables by job and load, the targets, who was absent, the machine."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,19 @@ from tests.benchmarks.peers.jobs import JOBS
 from tests.benchmarks.results import Results
 from tests.benchmarks.targets import Judged, judge, list_ratios
 
+COST, RATE = "µs of CPU per request, less is better", "requests per second, more is better"
 CHARTS = (
-    ("hello", "wrk25", "cpu_us", "“Hello, world”, keep-alive", "µs of CPU per request, less is better"),
-    ("hello", "browser", "cpu_us", "“Hello, world”, a browser's ten headers", "µs of CPU per request, less is better"),
-    (
-        "page",
-        "wrk25",
-        "cpu_us",
-        "A page: template, session cookie, translation",
-        "µs of CPU per request, less is better",
-    ),
-    ("row", "wrk25", "cpu_us", "One row from MySQL as JSON", "µs of CPU per request, less is better"),
-    ("stack", "wrk25", "rate", "Behind nginx, wrk -c 25", "requests per second, more is better"),
+    ("stack", "ab", "rate", "Behind nginx, ab -c 25", RATE),
+    ("stack", "wrk25", "rate", "Behind nginx, wrk -c 25", RATE),
+    ("hello", "wrk25", "cpu_us", "“Hello, world”, keep-alive", COST),
+    ("hello", "browser", "cpu_us", "“Hello, world”, a browser's ten headers", COST),
+    ("hello", "ab", "cpu_us", "“Hello, world”, a connection for each", COST),
+    ("page", "wrk25", "cpu_us", "A page: template, cookie, translation", COST),
+    ("row", "wrk25", "cpu_us", "One row from MySQL as JSON", COST),
+    ("rows", "wrk25", "cpu_us", "20 rows from MySQL as HTML", COST),
+    ("post", "wrk25", "cpu_us", "A POST of 64 KB", COST),
+    ("static", "wrk25", "cpu_us", "A static file of 1 MB", COST),
+    ("echo", "echo", "cpu_us", "A websocket's echo", "µs of CPU per message, less is better"),
 )
 
 
@@ -57,7 +58,7 @@ def format_table(results: Results, job: str, what: str) -> str:
     """Contestants down, loads across; medians, the best first, with the spread of the rounds in per cent."""
     loads = results.loads(job)
     reference = "wrk25" if "wrk25" in loads else loads[0]
-    is_cost = what == "cpu_us"
+    is_cost = what != "rate"
 
     def order(name: str) -> float:
         value = results.value(job, reference, name, what)
@@ -79,24 +80,34 @@ def format_table(results: Results, job: str, what: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def format_jobs(results: Results) -> str:
-    """All jobs but the stack: CPU per request, then requests per second."""
+def format_jobs(results: Results, charts: Sequence[str] = (), place: str = "") -> str:
+    """All jobs but the stack: CPU per request, and, folded, requests per second."""
     parts = []
     for job in JOBS.values():
         if not results.names(job.name):
             continue
         parts.append(f"### {job.title[0].upper() + job.title[1:]}\n")
+        parts.append(show_charts(job.name, charts, place))
         parts.append(
             "Microseconds of the server's CPU time per request:\n\n" + format_table(results, job.name, "cpu_us")
         )
-        parts.append(
-            "Requests per second, the server on a core of its own:\n\n" + format_table(results, job.name, "rate")
-        )
-    return "\n".join(parts)
+        rates = format_table(results, job.name, "rate")
+        parts.append(fold("Requests per second, the server on a core of its own", rates))
+    return "\n".join(part for part in parts if part)
+
+
+def show_charts(job: str, charts: Sequence[str], place: str) -> str:
+    """The charts of the job as pictures of a page."""
+    return "".join(f"![{name}]({place}{name}.svg)\n\n" for name in charts if name.startswith(f"{job}-"))
+
+
+def fold(title: str, text: str) -> str:
+    """Text that a click on the title shows: long pages are read on phones, too."""
+    return f"<details><summary>{title}</summary>\n\n{text}\n</details>\n"
 
 
 def format_stack(results: Results) -> str:
-    """The stacks: requests per second, and CPU of nginx and backends together."""
+    """The stacks: requests per second, CPU of nginx and backends together, and of the backends alone."""
     if not results.names("stack"):
         return ""
     return (
@@ -104,7 +115,19 @@ def format_stack(results: Results) -> str:
         + format_table(results, "stack", "rate")
         + "\nMicroseconds of CPU per request, nginx and backends together:\n\n"
         + format_table(results, "stack", "cpu_us")
+        + "\n"
+        + fold("The backends alone", format_table(results, "stack", "backends_us"))
     )
+
+
+def format_templates(results: Results) -> str:
+    """Templates without a server around them."""
+    lines = ["| microseconds for one | squall | Jinja2 |", "| --- | ---: | ---: |"]
+    lines += [
+        f"| {name} | {format_number(took['squall'])} | {format_number(took['jinja2'])} |"
+        for name, took in results.templates.items()
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def format_memory(results: Results) -> str:
@@ -143,6 +166,8 @@ def draw_charts(results: Results, folder: Path) -> list[str]:
     drawn = []
     for job, load, what, title, unit in CHARTS:
         bars = []
+        if load not in results.loads(job):
+            continue
         for name in results.names(job, load):
             found = results.summary(job, load, name, what)
             if found:
@@ -156,15 +181,12 @@ def draw_charts(results: Results, folder: Path) -> list[str]:
 
 def format_peers(results: Results, charts: list[str], place: str = "") -> str:
     """Everything that a run found, from the targets down."""
-    shown = {name.partition("-")[0]: "" for name in charts}
-    for name in charts:
-        shown[name.partition("-")[0]] += f"![{name}]({place}{name}.svg)\n\n"
     parts = ["## Targets\n", format_targets(judge(results))]
     if results.names("stack"):
-        parts += ["## Behind nginx\n", shown.get("stack", "") + format_stack(results)]
-    parts += ["## One frontend beside its peers\n"]
-    parts += [shown[job] for job in shown if job != "stack"]
-    parts += [format_jobs(results), "## Memory\n\n" + format_memory(results) if results.memory else ""]
+        parts += ["## Behind nginx\n", show_charts("stack", charts, place) + format_stack(results)]
+    parts += ["## One frontend beside its peers\n", format_jobs(results, charts, place)]
+    parts += ["## Templates alone\n\n" + format_templates(results) if results.templates else ""]
+    parts += ["## Memory\n\n" + format_memory(results) if results.memory else ""]
     parts += ["## Who took part\n", format_contestants(results), "## Loads\n", format_loads()]
     parts += ["## Machine\n", format_machine(results.machine)]
     return "\n".join(part for part in parts if part)

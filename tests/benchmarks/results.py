@@ -17,6 +17,7 @@ class Results:
         self.versions: Mapping[str, str] = results.get("versions", {})
         self.absent: Mapping[str, str] = results.get("absent", {})
         self.memory: Mapping[str, Mapping[str, float]] = results.get("memory", {})
+        self.templates: Mapping[str, Mapping[str, float]] = results.get("templates", {})
         self.rounds: int = results["rounds"]
         self.seconds: float = results["seconds"]
         self._rows: Rows = results["rows"]
@@ -32,7 +33,7 @@ class Results:
 
     def summary(self, job: str, load: str, name: str, what: str) -> Summary | None:
         """What the rounds say of `what`; None if there are none."""
-        values = [row[what] for row in self._select(job, load, name)]
+        values = [row[what] for row in self._select(job, load, name) if what in row]
         return summarize(values) if values else None
 
     def value(self, job: str, load: str, name: str, what: str) -> float:

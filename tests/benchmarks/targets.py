@@ -38,11 +38,9 @@ def _cheaper(job: str, load: str, other: str) -> Callable[[Results], float]:
     return lambda results: results.ratio(job, load, other, "squall", "cpu_us")
 
 
-def _dearer(load: str, other: str, other_load: str | None = None) -> Callable[[Results], float]:
+def _dearer(load: str, other: str) -> Callable[[Results], float]:
     """CPU per request, ours / the other's."""
-    if other_load is None:
-        return lambda results: results.ratio("hello", load, "squall", other, "cpu_us")
-    return lambda r: r.value("hello", load, "squall", "cpu_us") / r.value("hello", other_load, other, "cpu_us")
+    return lambda results: results.ratio("hello", load, "squall", other, "cpu_us")
 
 
 def _least(*figures: Callable[[Results], float]) -> Callable[[Results], float]:
@@ -68,12 +66,9 @@ def _stack(other: str) -> Callable[[Results], float]:
     return _least(_faster("ab-k", other), _faster("wrk25", other))
 
 
-def _rate(job: str, load: str, other: str) -> Callable[[Results], float]:
-    return lambda results: results.ratio(job, load, "squall", other, "rate")
-
-
 PYTHON_SERVERS = ("socketify", "granian WSGI, bare", "granian RSGI, bare", "granian ASGI, bare", "robyn")
 SEED = "tornado, the seed's configuration"
+ROW_PEERS = ("aiohttp", "starlette", "fastapi", "flask", "django")
 TARGETS = (
     Target("hello, CPU: squall / constant on uvloop", 1.35, _dearer("wrk25", "constant on uvloop"), True),
     Target(
@@ -104,21 +99,25 @@ TARGETS = (
     Target(
         "row: squall / the best peer with its best driver",
         1.3,
-        _against(("aiohttp", "starlette", "fastapi", "flask", "django"), "row"),
+        _against(ROW_PEERS, "row"),
     ),
+    Target("templates alone: squall / Jinja2", 1, lambda r: _templates(r)),
     Target("1,000 routes / 1 route, requests per CPU second", 0.8, lambda r: _routes(r)),
     Target("memory of a frontend after its start", 35, lambda r: _memory(r, "start_mb"), True, unit="MB"),
     Target("memory per idle connection", 2048, lambda r: _memory(r, "connection_bytes"), True, unit="bytes"),
     Target(
-        "one event to 5,000 long polls", 0.5, lambda r: r.value("fan-out", "fan-out", "squall", "seconds"), True, "s"
+        "one event to 10,000 long polls", 1, lambda r: r.value("fan-out", "fan-out-10k", "squall", "seconds"), True, "s"
     ),
 )
 
 
 def _failed(results: Results) -> float:
-    if "nginx + squall" not in results.names("stack", "ab"):
-        return math.nan
-    return results.failed("stack", "ab", "nginx + squall")
+    loads = [load for load in ("ab", "ab-100k") if "nginx + squall" in results.names("stack", load)]
+    return sum(results.failed("stack", load, "nginx + squall") for load in loads) if loads else math.nan
+
+
+def _templates(results: Results) -> float:
+    return min((took["jinja2"] / took["squall"] for took in results.templates.values()), default=math.nan)
 
 
 def _routes(results: Results) -> float:

@@ -8,7 +8,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import machine, publish
+from tests.benchmarks import machine, publish, templates
 from tests.benchmarks.loads import LOADS
 from tests.benchmarks.peers import contestants, measuring, memory, stack
 from tests.benchmarks.peers.jobs import JOBS
@@ -26,7 +26,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--memory", default="yes", choices=("yes", "no"), help="memory at start and per idle connection"
     )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0, help="for each measurement, at least 1")
+    parser.add_argument("--seconds", type=float, default=1.0, help="for each measurement, at least 1")
     parser.add_argument(
         "--environments", type=Path, default=None, help="folder with one virtual environment per set of peers"
     )
@@ -75,6 +75,8 @@ def main() -> None:
         if arguments.stack != "no":
             stack.measure(plan, findings, say)
         memories = memory.measure(plan, say) if arguments.memory == "yes" else {}
+        say("== templates alone")
+        rendered = templates.compare(1.0) if arguments.stack != "only" else {}
     facts["load average at the end"] = machine.read_load()
     versions = contestants.read_versions(plan.environments, plan.contestants)
     results = {
@@ -85,6 +87,7 @@ def main() -> None:
         "rows": findings.rows,
         "absent": findings.absent,
         "memory": memories,
+        "templates": rendered,
     }
     (arguments.output / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     print(write_peers(results, arguments.output))

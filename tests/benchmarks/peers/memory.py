@@ -9,7 +9,7 @@ from tests.benchmarks.peers.contestants import BY_NAME
 from tests.benchmarks.peers.measuring import Plan, make_command
 from tests.benchmarks.servers import Server, ServerError
 
-WHO = ("squall", "tornado", "aiohttp", "uvicorn, bare", "starlette")
+WHO = ("squall", "constant on uvloop", "tornado", "aiohttp", "uvicorn, bare", "starlette")
 CONNECTIONS = 10_000
 
 

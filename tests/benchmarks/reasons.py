@@ -1,0 +1,194 @@
+"""Why a target was missed, in the figures of that very run: nothing is said that the run does not show.
+
+What the kernel takes and what nginx takes is the same for everybody, so most reasons are a sum: what is left for our own
+code, and what that takes.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+from tests.benchmarks.peers.contestants import BY_NAME
+from tests.benchmarks.results import Results
+from tests.benchmarks.targets import PYTHON_SERVERS, ROW_PEERS, SEED, Judged
+
+LIMIT = "constant on uvloop"
+
+
+def _us(results: Results, job: str, load: str, name: str) -> str:
+    """The CPU time of a request, and how much of it the kernel took."""
+    whole, kernel = (results.value(job, load, name, what) for what in ("cpu_us", "system_us"))
+    return f"{whole:.1f} µs" + ("" if math.isnan(kernel) else f" ({kernel:.1f} of them in the kernel)")
+
+
+def _hardest(results: Results, others: Sequence[str], job: str, load: str) -> str:
+    """Who of the others takes the least CPU time."""
+    known = [name for name in others if not math.isnan(results.value(job, load, name, "cpu_us"))]
+    return min(known, key=lambda name: results.value(job, load, name, "cpu_us"))
+
+
+Reason = Callable[[Results, float], str]
+
+
+def beside_limit(load: str) -> Reason:
+    """Why we are too far above the constant answer."""
+
+    def explain(results: Results, limit: float) -> str:
+        least = results.value("hello", load, LIMIT, "cpu_us")
+        ours = results.value("hello", load, "squall", "cpu_us")
+        return (
+            f"The constant answer takes {_us(results, 'hello', load, LIMIT)}, "
+            f"Squall {_us(results, 'hello', load, 'squall')}. The target leaves {least * (limit - 1):.1f} µs for "
+            f"reading the head, route, handler, entity tag, access log and metrics; they take {ours - least:.1f}."
+        )
+
+    return explain
+
+
+def beside_peers(others: Sequence[str], job: str = "hello", load: str = "wrk25") -> Reason:
+    """Why we are not far enough ahead of them."""
+
+    def explain(results: Results, limit: float) -> str:
+        name = _hardest(results, others, job, load)
+        wanted = results.value(job, load, name, "cpu_us") / limit
+        text = f"{name} takes {_us(results, job, load, name)}, Squall {_us(results, job, load, 'squall')}; "
+        text += f"{limit:g} times as fast would be {wanted:.1f} µs"
+        least = results.value("hello", load, LIMIT, "cpu_us")
+        return text + (
+            "." if math.isnan(least) else f", and the constant answer, which reads nothing, takes {least:.1f}."
+        )
+
+    return explain
+
+
+def beside_free_backend(load: str) -> Reason:
+    """Why the stack is slower than one whose backends cost next to nothing."""
+
+    def explain(results: Results, limit: float) -> str:
+        ours, free = "nginx + squall", "nginx + free backend"
+        load_us = results.value("stack", load, ours, "load_us")
+        return (
+            f"{_stack(results, load, ours)}; {_stack(results, load, free)}: by CPU time the ratio would be "
+            f"{results.ratio('stack', load, free, ours, 'cpu_us'):.2f}. The load generator, one thread that shares "
+            f"the cores with them, takes {load_us:.1f} µs of its own for each request; while it waits for a core, "
+            "nobody asks."
+        )
+
+    return explain
+
+
+def beside_stack(other: str, loads: Sequence[str] = ("ab-k", "wrk25")) -> Reason:
+    """Why our stack is not far enough ahead of another."""
+
+    def explain(results: Results, limit: float) -> str:
+        name = f"nginx + {other}"
+        known = [load for load in loads if load in results.loads("stack")]
+        load = min(known, key=lambda load: results.ratio("stack", load, "nginx + squall", name, "rate"))
+        measured = results.names("stack", load)
+        names = dict.fromkeys(["nginx + squall", name, "nginx + free backend"])
+        return f"With {load}: " + "; ".join(_stack(results, load, one) for one in names if one in measured) + "."
+
+    return explain
+
+
+def _stack(results: Results, load: str, name: str) -> str:
+    whole, backends = (results.value("stack", load, name, what) for what in ("cpu_us", "backends_us"))
+    return f"{name} takes {whole:.1f} µs, {backends:.1f} of them in the backends"
+
+
+def beside_drivers(results: Results, limit: float) -> str:
+    """Why a row from the database costs more than elsewhere: what it costs beside an answer without a database."""
+    name = _hardest(results, ROW_PEERS, "row", "wrk25")
+    rows = {one: results.value("row", "wrk25", one, "cpu_us") for one in ("squall", name)}
+    plain = {one: results.value("hello", "wrk25", one, "cpu_us") for one in rows}
+    text = f"{name} ({BY_NAME[name].note}) takes {_us(results, 'row', 'wrk25', name)}, "
+    text += f"Squall {_us(results, 'row', 'wrk25', 'squall')}"
+    if any(math.isnan(value) for value in plain.values()):
+        return text + "."
+    parts = {one: rows[one] - plain[one] for one in rows}
+    return (
+        f"{text}. Without the database the same servers take {plain[name]:.1f} and {plain['squall']:.1f}: the "
+        f"database's driver and what goes with it are {parts[name]:.1f} µs there and {parts['squall']:.1f} here."
+    )
+
+
+def routes(results: Results, limit: float) -> str:
+    """What a thousand routes cost."""
+    many, one = (_us(results, "routes", "numbered", name) for name in ("squall", "squall, 1 route"))
+    return f"A target that was not seen before takes {many} among 1,000 routes, {one} with one."
+
+
+def start_memory(results: Results, limit: float) -> str:
+    """What of a frontend's memory is not ours to save."""
+    bare = results.memory.get(LIMIT, {}).get("start_mb", math.nan)
+    ours = results.memory["squall"]["start_mb"]
+    if math.isnan(bare):
+        return f"It takes {ours:.1f} MB."
+    return (
+        f"A process with the interpreter and the loop alone (the constant answer) takes {bare:.1f} MB; the target "
+        f"leaves {limit - bare:.1f} for the framework, the database's driver and the application, and they take "
+        f"{ours - bare:.1f}."
+    )
+
+
+def connection_memory(results: Results, limit: float) -> str:
+    """What a connection takes elsewhere."""
+    known = {name: found["connection_bytes"] for name, found in results.memory.items()}
+    return "Bytes for each: " + ", ".join(f"{name} {size:,.0f}" for name, size in known.items()) + "."
+
+
+def fan_out(results: Results, limit: float) -> str:
+    """What one event costs for each who waits."""
+    return f"Each answer takes {_us(results, 'fan-out', 'fan-out-10k', 'squall')}, one after the other on one core."
+
+
+def templates(results: Results, limit: float) -> str:
+    """Which template is slower."""
+    parts = [
+        f"{name}: {took['squall']:.0f} µs, Jinja2 {took['jinja2']:.0f}" for name, took in results.templates.items()
+    ]
+    return "; ".join(parts) + "."
+
+
+def failed(results: Results, limit: float) -> str:
+    """How many failed, and of how many."""
+    load = "ab-100k" if "ab-100k" in results.loads("stack") else "ab"
+    return (
+        f"{results.failed('stack', load, 'nginx + squall'):,} requests of {load} failed: a fault, no matter of speed."
+    )
+
+
+REASONS: dict[str, Reason] = {
+    "hello, CPU: squall / constant on uvloop": beside_limit("wrk25"),
+    "hello with a browser's headers, CPU: squall / constant": beside_limit("browser"),
+    "hello, requests per CPU second: squall / tornado": beside_peers(("tornado",)),
+    "hello without keep-alive (ab): squall / tornado": beside_peers(("tornado",), load="ab"),
+    "hello: squall / uvicorn bare, granian RSGI": beside_peers(("uvicorn, bare", "granian RSGI, bare")),
+    "hello: squall / starlette, aiohttp, sanic, blacksheep": beside_peers(
+        ("starlette", "aiohttp", "sanic", "blacksheep")
+    ),
+    "hello: squall / fastapi, robyn": beside_peers(("fastapi", "robyn")),
+    "hello: squall / the best of socketify, granian, robyn": beside_peers(PYTHON_SERVERS),
+    "hello with a browser's headers: squall / the best of them": beside_peers(PYTHON_SERVERS, load="browser"),
+    "stack, kept: squall / free backend": beside_stack("free backend"),
+    "stack, kept: squall / tornado in the seed's configuration": beside_stack(SEED),
+    "stack, kept: squall / tornado in ours": beside_stack("tornado"),
+    "stack, kept: squall / uvicorn bare in ours": beside_stack("uvicorn, bare"),
+    "stack, ab: failed requests": failed,
+    "stack, ab: squall / free backend": beside_free_backend("ab"),
+    "stack, ab: squall / tornado in the seed's configuration": beside_stack(SEED, ("ab",)),
+    "page: squall / tornado": beside_peers(("tornado",), "page"),
+    "page: squall / flask + Jinja2": beside_peers(("flask",), "page"),
+    "page: squall / fastapi + Jinja2": beside_peers(("fastapi",), "page"),
+    "row: squall / tornado with the same driver": beside_peers(("tornado",), "row"),
+    "row: squall / the best peer with its best driver": beside_drivers,
+    "templates alone: squall / Jinja2": templates,
+    "1,000 routes / 1 route, requests per CPU second": routes,
+    "memory of a frontend after its start": start_memory,
+    "memory per idle connection": connection_memory,
+    "one event to 10,000 long polls": fan_out,
+}
+
+
+def explain(judged: Judged, results: Results) -> str:
+    """The reason, with the run's figures."""
+    return REASONS[judged.target.name](results, judged.target.limit)
