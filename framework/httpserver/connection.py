@@ -33,7 +33,7 @@ from framework.httpserver.calling import Calling
 from framework.httpserver.incoming import IncomingBody
 from framework.httpserver.outgoing import ANSWER, BODY, GONE, HEAD, IDLE, LINGER
 from framework.httpserver.plain import begin_old, begin_with_body, begin_with_late_host
-from framework.httpserver.targets import Target, known_targets, resolve_target
+from framework.httpserver.targets import Target, find_target, resolve_target
 from framework.httpserver.xheaders import believe_proxy
 from framework.log import app_log
 from framework.request import HTTPRequest, find_trace
@@ -82,7 +82,7 @@ class Connection(Calling):
             if match is None:
                 request = begin_with_late_host(self, server, data)
             else:
-                target = known_targets.get(match[1])
+                target = find_target(match[1])
                 if target is None:
                     request = begin_old(self, server, data, match)
                 elif match.lastgroup is not None:
@@ -96,7 +96,16 @@ class Connection(Calling):
                     else:
                         server.believe_headers(request)
                 self._is_alone = True
-                self._answer(request)
+                # As _answer, without the call.
+                try:
+                    result = server.call(request)
+                    if result is not None:
+                        self._await_application(request, result)
+                except Exception:
+                    self._fail(request)
+                if self._state == ANSWER:
+                    self.deadline = math.inf
+                    self._is_alone = False
                 return
         elif self._state == LINGER:
             # Who still sends has not looked at the answer yet: most clients do when everything is sent.
@@ -225,8 +234,9 @@ class Connection(Calling):
         if start == len(data) or self._is_writing_paused or not server.is_taking_requests:
             return False
         if self._head_reader is None:
-            # At the start of the input data_received has tried already.
-            plain = match_plain_head(data, start) if start and not self.is_believed else None
+            # At the start of the input data_received has tried already, unless more follows the head.
+            is_tried = start == 0 and not 0 <= data.find(b"\r\n\r\n") < len(data) - 4
+            plain = None if is_tried or self.is_believed else match_plain_head(data, start)
             if plain is not None and self._take_plain_head(data, plain):
                 return self._state <= BODY
         else:
@@ -248,7 +258,7 @@ class Connection(Calling):
     def _take_plain_head(self, data: bytes, plain: re.Match[bytes]) -> bool:
         """Whether this was a head of which all is known."""
         start, end = plain.span()
-        target = known_targets.get(plain[1])
+        target = find_target(plain[1])
         if target is None or end - start > self._server.plain_head_bytes:
             return False
         self._position = end

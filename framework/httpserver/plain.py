@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from framework.http1 import match_late_host_head
-from framework.httpserver.targets import Target, known_old_targets, known_targets
+from framework.httpserver.targets import Target, find_old_target, find_target
 from framework.request import HTTPRequest
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def begin_old(
     connection: "Connection", server: "HTTPServer", data: bytes, match: re.Match[bytes]
 ) -> HTTPRequest | None:
     """The request of a plain head of HTTP/1.0 without a body; None if it is something else."""
-    target = known_old_targets.get(match[1])
+    target = find_old_target(match[1])
     if target is None or match.lastgroup is not None or len(data) > server.plain_head_bytes:
         return None
     return _begin_old(connection, target, data)
@@ -56,12 +56,12 @@ def begin_with_late_host(connection: "Connection", server: "HTTPServer", data: b
         return None
     line, host, length, early_length, late_host = match.groups()
     key = line, host or late_host
-    target = known_targets.get(key)
+    target = find_target(key)
     start = match.end()
     body_bytes = int(length or early_length or 0)
     if target is None:
         # ApacheBench says Connection before Host.
-        target = known_old_targets.get(key)
+        target = find_old_target(key)
         if target is None or start != len(data) or start > server.plain_head_bytes or length or early_length:
             return None
         return _begin_old(connection, target, data)

@@ -16,6 +16,10 @@ where other fields stand between them, by the request line and the value of Host
 known_old_targets: dict[bytes | tuple[bytes, bytes], Target] = {}
 """The same for HTTP/1.0, where the Connection field must be looked at."""
 
+# Bound once: of a name that was imported, the interpreter would make a bound method anew at each call.
+find_target = known_targets.get
+find_old_target = known_old_targets.get
+
 _MAX_ENTRIES = 2048
 LONGEST_KNOWN_BYTES = 256
 

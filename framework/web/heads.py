@@ -21,6 +21,7 @@ _prebuilt: dict[str | tuple[str, int], bytes] = {}
 known_answers: dict[tuple[str, bytes], bytes] = {}
 """Whole answers by content type and body, of small bodies that come again within the second: "[]" for a poll, the pages
 of errors and of probes."""
+find_known_answer = known_answers.get
 MAX_KNOWN_BODY_BYTES = 256
 
 clock.forgetting += (_prebuilt.clear, known_answers.clear)

@@ -26,9 +26,9 @@ from framework.web.heads import (
     common_head,
     connection_line,
     encode_head,
+    find_known_answer,
     format_head,
     is_unsafe,
-    known_answers,
 )
 from framework.web.transforms import OutputTransform
 
@@ -250,7 +250,7 @@ class Responder:
         ):
             written = self._write_buffer
             body = written[0] if len(written) == 1 else b"".join(written)
-            answer = known_answers.get((self._content_type, body)) if len(body) <= MAX_KNOWN_BODY_BYTES else None
+            answer = find_known_answer((self._content_type, body)) if len(body) <= MAX_KNOWN_BODY_BYTES else None
             connection.answer(answer or common_answer(self._content_type, body))
         elif not self._finish_common():
             self._finish_general(b"".join(self._write_buffer))
