@@ -1,18 +1,22 @@
 """A small coverage-guided fuzzer: mutates inputs, and keeps those that reach a line of the framework first.
 
-Coverage comes from sys.monitoring, which costs nothing for a line that it has reported once. What lost: atheris, which
-has no build for this Python.
+Coverage comes from sys.monitoring, which costs nothing for a line that it has reported once. Where atheris is installed
+(`pip install atheris`), `--atheris` has that mutate instead, which sees branches and comparisons, at a tenth of the pace.
 """
 
 import argparse
+import math
 import random
 import sys
+import tempfile
 import time
+import zlib
 from pathlib import Path
 
 FRAMEWORK = str(Path(__file__).parents[2] / "framework")
 _TOOL = 4
 _MAX_BYTES = 2048
+_wants_atheris = False
 
 
 class Coverage:
@@ -65,6 +69,8 @@ def fuzz(check, corpus, tokens, seconds, seed=0):
     """Number of inputs tried. `check(data, generator)` raises if something is wrong; the input is then printed."""
     generator = random.Random(seed)
     corpus = [data for data in corpus if len(data) <= _MAX_BYTES]
+    if _wants_atheris:
+        _fuzz_with_atheris(check, corpus, tokens, seconds, seed)
     coverage = Coverage()
     tried = 0
     try:
@@ -89,6 +95,29 @@ def fuzz(check, corpus, tokens, seconds, seed=0):
     return tried
 
 
+def _fuzz_with_atheris(check, corpus, tokens, seconds, seed):
+    """As fuzz, but the process ends with it; libFuzzer prints the number of inputs, and 77 is its word for a fault."""
+    import atheris
+
+    def check_one(data):
+        # The cuts must be the same when the same input is tried again.
+        check(data, random.Random(zlib.crc32(data)))
+
+    with tempfile.TemporaryDirectory(prefix="fuzz") as folder:
+        place = Path(folder)
+        (place / "corpus").mkdir()
+        for number, data in enumerate(corpus):
+            (place / "corpus" / str(number)).write_bytes(data)
+        words = ("".join(f"\\x{byte:02x}" for byte in token) for token in tokens)
+        (place / "tokens").write_text("".join(f'"{word}"\n' for word in words if word))
+        atheris.instrument_all()
+        options = {"max_total_time": math.ceil(seconds), "max_len": _MAX_BYTES, "timeout": 5, "seed": seed or 1}
+        options |= {"dict": place / "tokens", "artifact_prefix": "/tmp/fuzz-", "verbosity": 1, "print_final_stats": 1}
+        arguments = [f"-{name}={value}" for name, value in options.items()]
+        atheris.Setup([sys.argv[0], *arguments, str(place / "corpus")], check_one)
+        atheris.Fuzz()
+
+
 def cut_at_random(data, generator):
     """`data` in up to five pieces."""
     cuts = sorted(generator.randint(0, len(data)) for _ in range(generator.randint(1, 4)))
@@ -100,5 +129,8 @@ def main(run):
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
+    parser.add_argument("--atheris", action="store_true", help="let atheris mutate")
     options = parser.parse_args()
+    global _wants_atheris
+    _wants_atheris = options.atheris
     print(f"seed {options.seed}: {run(options.seconds, options.seed)} inputs, no fault")
