@@ -18,6 +18,7 @@
     channel     one connection on the loop
     turns       who may use which connection when
     pool        many connections, from coroutines
+    replicas    a primary and the servers that follow it
     migrate     numbered SQL files, applied once: `python -m framework.database.migrate DIR`
 
 Values go to the driver as values, `%s` or `%(name)s`, and never into the text of a statement. The isolation of a
@@ -30,6 +31,7 @@ import framework.database.driver  # noqa: F401
 from framework.database.connection import Address, Connection, Row
 from framework.database.errors import DatabaseError, DatabaseUnavailable, IntegrityError, OperationalError, PoolTimeout
 from framework.database.pool import Pool, Transaction
+from framework.database.replicas import Replicated
 from framework.database.resultset import AnswerTooLarge
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "OperationalError",
     "Pool",
     "PoolTimeout",
+    "Replicated",
     "Row",
     "Transaction",
 ]

@@ -57,6 +57,21 @@ class Pool(Statements):
     def __repr__(self) -> str:
         return repr(self._turns).replace("Turns", "Pool", 1)
 
+    @property
+    def is_mariadb(self) -> bool | None:
+        """Whether the server is a MariaDB, and no MySQL; None before the first connection."""
+        return self._turns.is_mariadb
+
+    def follow_log(self) -> None:
+        """Have the server tell where in its log a write is: `Result.position`, `Transaction.position`.
+
+        Raises:
+            RuntimeError: the pool has been used before.
+        """
+        if self.is_mariadb is not None:
+            raise RuntimeError("follow_log: the pool's connections are open already")
+        self._turns.follows_log = True
+
     async def ping(self) -> None:
         """Return if the server answers.
 
@@ -71,7 +86,7 @@ class Pool(Statements):
         It takes a connection for as long as it lasts. The time-out holds for each piece, not for the whole. Leave it
         early by `contextlib.aclosing`: that ends the connection at once.
         """
-        if self._turns.is_mariadb is None:
+        if self.is_mariadb is None:
             await self.ping()  # to know whom we talk to
         channel = await self._lease(self._turns.limit_to(0))
         try:
@@ -102,12 +117,13 @@ class Pool(Statements):
         try:
             if isolation:
                 await self._ask_on(channel, "START TRANSACTION")
+            transaction = Transaction(self, channel)
             try:
-                yield Transaction(self, channel)
+                yield transaction
             except BaseException:
                 await self._roll_back(channel)
                 raise
-            await self._ask_on(channel, "COMMIT")
+            transaction.position = (await self._ask_on(channel, "COMMIT")).position
         finally:
             self._turns.release(channel)
 
@@ -209,6 +225,7 @@ class Transaction(Statements):
     """Statements within one transaction; see Pool.transaction. A lost connection ends it: nothing is repeated."""
 
     def __init__(self, pool: Pool, channel: Channel) -> None:
+        self.position = ""  # in the server's log, once it is committed and if the pool follows that
         self._pool = pool
         self._channel = channel
 
