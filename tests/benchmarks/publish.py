@@ -33,8 +33,8 @@ median of the rounds, ± half the distance from the lowest to the highest. The f
 which the kernel counts for each process: what else the machine does makes a server slower, but hardly dearer. A ratio
 is the median of the rounds' own ratios.
 
-Squall runs as the appliance runs it, by `framework.frontend`, with all that production has on: limits, time-outs, strict
-parsing, metrics, and the access log, which the others have off. On TCP it listens with `defer_accept_s`, which
+Squall runs as the appliance runs it, by `framework.frontend`, with all that production has on: limits, time-outs,
+strict parsing, metrics, and the access log, which the others have off. On TCP it listens with `defer_accept_s`, which
 `listen` takes; the limits have that too. `constant on uvloop` and `nginx constant` are no contestants but limits: the
 first answers whatever arrives with the same bytes, without looking at it.
 

@@ -1,7 +1,7 @@
 """Why a target was missed, in the figures of that very run: nothing is said that the run does not show.
 
-What the kernel takes and what nginx takes is the same for everybody, so most reasons are a sum: what is left for our own
-code, and what that takes.
+What the kernel takes and what nginx takes is the same for everybody, so most reasons are a sum: what is left for our
+own code, and what that takes.
 """
 
 import math

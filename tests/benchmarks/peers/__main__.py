@@ -8,11 +8,15 @@ import json
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import machine, publish, templates
+import uvloop
+
+from tests.benchmarks import history, machine, micro, publish, templates
 from tests.benchmarks.loads import LOADS
 from tests.benchmarks.peers import contestants, measuring, memory, stack
 from tests.benchmarks.peers.jobs import JOBS
 from tests.benchmarks.report import write_peers
+
+MICRO_S = 10.0
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -93,6 +97,7 @@ def main() -> None:
     print(write_peers(results, arguments.output))
     if arguments.publish:
         print(publish.publish(results, publish.ROOT))
+        history.write_baseline("micro", uvloop.run(micro.compare(MICRO_S)))
 
 
 if __name__ == "__main__":
