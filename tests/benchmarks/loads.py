@@ -110,7 +110,7 @@ def run(load: Load, target: Target, seconds: float) -> Outcome:
     """The outcome of one load.
 
     Raises:
-        LoadError: the tool failed, or can't be understood.
+        LoadError: the tool failed, or can't be understood, or nothing was answered.
     """
     command = format_command(load, target, seconds)
     limit_s = 600 if load.requests else seconds + 60
@@ -122,6 +122,9 @@ def run(load: Load, target: Target, seconds: float) -> Outcome:
     if done.returncode:
         raise LoadError(f"{load.tool}: exit {done.returncode}: {(done.stdout + done.stderr).strip()[-400:]}")
     outcome = parse_ab(done.stdout) if load.tool == "ab" else parse_wrk(done.stdout)
+    # A server that is gone refuses connections faster than any server answers: that is no figure.
+    if outcome.failed >= outcome.requests:
+        raise LoadError(f"{load.tool}: {outcome.failed} failures in {outcome.requests} requests")
     return replace(outcome, load_cpu_s=_measure_children() - before_s)
 
 

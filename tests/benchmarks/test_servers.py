@@ -1,17 +1,28 @@
 """Servers under measurement, and the verdict on what they answer."""
 
 import dataclasses
+import os
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.benchmarks import accounting
+from tests.benchmarks.loads import LOADS, Target
 from tests.benchmarks.peers import contestants, measuring
 from tests.benchmarks.peers.jobs import JOBS, prepare_headers, verify
-from tests.benchmarks.servers import Command, Server, ServerError, choose_cores, find_free_port, python_of
+from tests.benchmarks.servers import (
+    Command,
+    Server,
+    ServerError,
+    choose_cores,
+    find_free_port,
+    on_core_of_load,
+    python_of,
+)
 
 PROGRAM = """
 import http.server, subprocess, sys
@@ -97,6 +108,32 @@ def test_places() -> None:
     assert python_of(None, "main") == sys.executable
     server, load = choose_cores()
     assert server is None or server != load
+
+
+def test_core_of_the_load_is_given_back() -> None:
+    before = os.sched_getaffinity(0)
+    with on_core_of_load():
+        server, load = choose_cores()
+        assert os.sched_getaffinity(0) == ({load} if load is not None else before)
+        assert server not in os.sched_getaffinity(0) or server is None
+    assert os.sched_getaffinity(0) == before
+
+
+def test_cpu_time_is_counted_finely() -> None:
+    before, begun_s = accounting.measure([os.getpid()]), time.process_time()
+    while time.process_time() - begun_s < 0.003:
+        pass
+    # Less than /proc counts in.
+    assert 0.003 <= (accounting.measure([os.getpid()]) - before).cpu_s < 1
+
+
+def test_load_that_fails_is_tried_twice(squall: Server, tmp_path: Path) -> None:
+    (ours,) = contestants.select(["squall"])
+    plan, findings = measuring.Plan([ours], ["hello"], ["ab"], 5, 1, None, tmp_path), measuring.Findings()
+    nobody = Target(f"http://127.0.0.1:{find_free_port()}/")
+    measuring._measure_load(JOBS["hello"], LOADS["ab"], [(ours, squall, nobody)], plan, findings, lambda text: None)
+    assert list(findings.absent) == ["squall, hello, ab, round 0", "squall, hello, ab, round 1"]
+    assert findings.rows == []
 
 
 def test_stat_with_an_odd_name() -> None:
