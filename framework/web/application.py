@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import logging
 import re
 from asyncio import Task
 from collections.abc import Callable, Iterable, Mapping
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from framework import metrics
 from framework.errors import FrameworkError
 from framework.log import AccessLog, Answered, access_log
+from framework.options import enable_pretty_logging
 from framework.request import BodyReceiver, HTTPRequest
 from framework.template import BaseLoader
 from framework.web.builtin import ErrorHandler, FallbackHandler, RedirectHandler
@@ -328,7 +330,7 @@ class Application:
                 self.ui_methods[name] = found
 
     def listen(self, port: int, address: str = "", **kwargs: Any) -> "HTTPServer":
-        """Serve this application on a port; the loop is for you to start.
+        """Serve this application on a port; the loop is for you to start. With `debug`, requests show in the log.
 
         The keywords are those of netutil.bind_sockets (family, backlog, reuse_port, …) and of HTTPServer.
         """
@@ -337,6 +339,9 @@ class Application:
         options = {name: kwargs.pop(name) for name in _SOCKET_OPTIONS if name in kwargs}
         server = HTTPServer(self, **kwargs)
         server.listen(port, address, **options)
+        if self.settings.get("debug") and not logging.getLogger().handlers:
+            # Who has not set the log up sees no requests, and the rest without its time.
+            enable_pretty_logging()
         if self.settings.get("autoreload"):
             from framework import autoreload
 

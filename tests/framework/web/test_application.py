@@ -2,6 +2,8 @@ import asyncio
 import json
 import logging
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 import framework
 from framework.log import AccessLog
 from framework.request import HTTPRequest
-from framework.testing import Client, parse_response
+from framework.testing import Client, exchange, parse_response
 from framework.web import (
     Application,
     ConfigurationError,
@@ -19,6 +21,7 @@ from framework.web import (
     asynchronous,
     url,
 )
+from tests.support.front import free_port, wait_for_port
 
 ROOT = Path(framework.__file__).parent
 
@@ -246,3 +249,28 @@ def test_docstring_lists_every_setting_that_is_read():
 def test_find_handler_tells_what_would_answer():
     match = Application([("/(.*)", A)]).find_handler(HTTPRequest("GET", "/x"))
     assert (match.target, match.args) == (A, ("x",))
+
+
+DEVELOPING = """
+import sys
+from framework.ioloop import IOLoop
+from framework.web import Application, RequestHandler
+
+class MainHandler(RequestHandler):
+    def get(self):
+        self.write("hello")
+
+Application([("/", MainHandler)], debug=True).listen(int(sys.argv[1]), "127.0.0.1")
+IOLoop.current().start()
+"""
+
+
+def test_developer_sees_requests_without_setting_the_log_up(tmp_path):
+    port = free_port()
+    command = [sys.executable, "-c", DEVELOPING, str(port)]
+    with subprocess.Popen(command, cwd=ROOT.parent, stderr=subprocess.PIPE, text=True) as process:
+        wait_for_port(port)
+        asyncio.run(exchange(port, "/"))
+        line = process.stderr.readline()
+        process.kill()
+    assert re.match(r"\[I \d{6} \d\d:\d\d:\d\d \w+:\d+\] 200 GET / \(127\.0\.0\.1\) ", line), line
