@@ -1,12 +1,17 @@
 """Handlers that come with the framework, and decorators for addresses with and without a closing slash."""
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any, Concatenate
 
 from framework.web.authentication import local_path
 from framework.web.errors import HTTPError
 from framework.web.handler import RequestHandler
+
+_drop_blanks = re.compile(r"[\x00-\x20\x7f]+").sub
+# "//host", "/\\host" as browsers read it, "scheme:".
+_names_host = re.compile(r"[/\\]{2}|[a-z][a-z0-9+.-]*:", re.IGNORECASE).match
 
 
 class ErrorHandler(RequestHandler):
@@ -29,7 +34,10 @@ class ErrorHandler(RequestHandler):
 
 
 class RedirectHandler(RequestHandler):
-    """Sends GET and HEAD elsewhere; groups of the route stand for `{0}`, `{1}` or `{name}` in `url`."""
+    """Sends GET and HEAD elsewhere; groups of the route stand for `{0}`, `{1}` or `{name}` in `url`.
+
+    To another site it sends only where `url` itself names it.
+    """
 
     def initialize(self, url: str, permanent: bool = True) -> None:
         self._url = url
@@ -40,8 +48,9 @@ class RedirectHandler(RequestHandler):
         target = self._url.format(*args, **kwargs) if args or kwargs else self._url
         if self.request.query and "?" not in target:
             target += "?" + self.request.query
-        if not self._url.startswith(("//", "/\\")) and target.startswith(("//", "/\\")):
-            # A group must not turn a path of ours into somebody else's host.
+        # A group must not turn a path of ours into somebody else's host, nor what redirect() leaves of a group.
+        target = _drop_blanks("", target)
+        if _names_host(target) and not _names_host(self._url):
             target = local_path(target)
         self.redirect(target, permanent=self._is_permanent)
 

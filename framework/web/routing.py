@@ -286,7 +286,9 @@ def reverse_pattern(pattern: str, args: tuple[object, ...], kwargs: Mapping[str,
             raise ReverseError(f"url regex {pattern} needs more values than {args}")
     if values:
         raise ReverseError(f"url regex {pattern} has fewer groups than {args}")
-    return "".join(parts)
+    path = "".join(parts)
+    # A value must not make a host of the path: "//evil.example" is one to a browser.
+    return path if not path.startswith("//") or body.startswith("//") else "/%2F" + path[2:]
 
 
 def _text(value: object) -> str:

@@ -42,6 +42,22 @@ def test_redirect_handler():
     assert browser.fetch("/any%2F%2Fevil.com").headers["Location"] == "/evil.com"
 
 
+@pytest.mark.parametrize("blank", ["", "%09", "%0A", "%20"])
+@pytest.mark.parametrize(
+    "group", ["{}//evil.com", "/{}/evil.com", "/{}%5Cevil.com", "{}https://evil.com", "%5C{}/evil.com"]
+)
+def test_group_of_a_redirect_names_no_other_host(group, blank):
+    """redirect() drops blanks: "/<tab>/evil.com" passed the check, and was "//evil.com" then."""
+    browser = client(
+        ("/any(.*)", RedirectHandler, {"url": "{0}"}),
+        ("/slash(.*)", RedirectHandler, {"url": "/{0}"}),
+        ("/site(.*)", RedirectHandler, {"url": "https://ours.example/{0}"}),
+    )
+    for start, expected in (("/any", "/"), ("/slash", "/"), ("/site", "https://ours.example/")):
+        location = browser.fetch(start + group.format(blank)).headers["Location"]
+        assert location.startswith(expected) and not location.startswith(("//", "/\\", "/%5C")), location
+
+
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
 def test_fallback_handler_hands_the_request_over(method):
     def plain(request):

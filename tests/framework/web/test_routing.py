@@ -88,6 +88,8 @@ def test_names_reverse():
         (r"/([0-9]+)/([a-z]+)/$", (2011, "ab"), "/2011/ab/"),
         (r"^/a\.b/(.*)", ("é&",), "/a.b/%C3%A9%26"),
         (r"/([^/()]+)", (b"x",), "/x"),
+        (r"/(.*)", ("/evil.example",), "/%2Fevil.example"),
+        (r"/(.*)", ("\\evil.example",), "/%5Cevil.example"),
         (r"/", (), "/"),
     ],
 )
