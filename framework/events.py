@@ -141,11 +141,15 @@ class EventStream:
         self._handler.request.connection.set_close_callback(None)
 
 
+class _Gone:
+    """In place of a value: the client has gone."""
+
+
 class Waiters[T]:
     """Requests that wait for the same thing: a future each, so ten thousand cost little and are woken in one go."""
 
     def __init__(self) -> None:
-        self._waiting: set[asyncio.Future[T | None]] = set()
+        self._waiting: set[asyncio.Future[T | _Gone | None]] = set()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -159,14 +163,18 @@ class Waiters[T]:
         if is_releasing():
             return None
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[T | None] = loop.create_future()
+        future: asyncio.Future[T | _Gone | None] = loop.create_future()
         timer = loop.call_later(timeout_s, _settle, future)
         forget = on_release(lambda: _settle(future))
         if handler is not None:
             handler.request.connection.set_close_callback(lambda: _reset(future))
         self._waiting.add(future)
         try:
-            return await future
+            found = await future
+            if isinstance(found, _Gone):
+                # Raised here, not by the future: an error that it kept would keep this frame, and with it the future.
+                raise ConnectionResetError("the client closed the connection")
+            return found
         finally:
             self._waiting.discard(future)
             timer.cancel()
@@ -190,4 +198,4 @@ def _settle(future: "asyncio.Future[Any]") -> None:
 
 def _reset(future: "asyncio.Future[Any]") -> None:
     if not future.done():
-        future.set_exception(ConnectionResetError("the client closed the connection"))
+        future.set_result(_Gone())

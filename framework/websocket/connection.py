@@ -144,6 +144,8 @@ class WebSocketConnection(asyncio.Protocol):
             if message is not None:
                 self._give(message)
                 return
+        if self._has_ended:
+            return
         try:
             for event in self._decoder.feed(data):
                 self._take_event(event)
@@ -245,6 +247,8 @@ class WebSocketConnection(asyncio.Protocol):
         if self._is_lost and not self._has_ended:
             self._has_ended = True
             self._wait_for(self._call(self._taker.take_end))
+            # They know us, too: nothing should be left for the garbage collector.
+            del self._taker, self._context
 
     def _give(self, message: str | bytes) -> None:
         try:

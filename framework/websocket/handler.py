@@ -195,7 +195,9 @@ class WebSocketHandler(RequestHandler):
 
     def take_open(self) -> Any:
         """The start, for open."""
-        return self._open()
+        opening = self._open
+        del self._open  # it knows us
+        return opening()
 
     def take_message(self, data: str | bytes) -> Any:
         """A message, for on_message."""
@@ -212,6 +214,7 @@ class WebSocketHandler(RequestHandler):
     def take_end(self) -> Any:
         """The end, for on_close."""
         self._forget_release()
+        del self._forget_release  # it knows us
         if self._socket is not None:
             self.close_code, self.close_reason = self._socket.close_code, self._socket.close_reason
         try:
