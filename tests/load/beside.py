@@ -23,12 +23,13 @@ PATIENCE_S = 10.0
 def frontend(folder: Path, descriptors: int = 0) -> Iterator[Server]:
     """A running frontend with all that production has on: limits, time-outs, access log, metrics.
 
-    It serves / (12 bytes), /static/big.bin (1 MB), /post, and /poll until /wake. `descriptors` is its limit of them.
+    It serves what tests.load.served does, and a file of 1 MB. `descriptors` is its limit of them.
     """
     (folder / "big.bin").write_bytes(bytes(1 << 20))
+    (folder / "small.txt").write_text("small")
     port = free_port()
     limited = ["prlimit", f"--nofile={descriptors}:{descriptors}"] if descriptors else []
-    python = [sys.executable, "-m", "tests.benchmarks.peers.applications.squall", "--port", str(port)]
+    python = [sys.executable, "-m", "tests.load.served", "--port", str(port)]
     environment = {"BENCH_STATIC": str(folder), "BENCH_ROUTES": "1"}
     # prlimit and taskset become what they start, so the server's pid is Python's.
     with Server(Command("frontend", [*limited, *python], port, environment=environment, core=0), folder) as server:

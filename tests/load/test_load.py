@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.load import attacks, beside
+from tests.load import attacks, beside, crowd, endurance
+from tests.load.asking import run
 from tests.load.attackers import ATTACKS
 
 
@@ -25,3 +26,16 @@ def test_exhausted(frontend):
     outcome = attacks.exhaust(frontend, 40)
     assert outcome.recovery.is_complete
     assert not outcome.manners.errors
+
+
+def test_endurance_finds_no_cycle(frontend):
+    outcome = run(endurance.endure(frontend, requests=2000, warm_up=500))
+    assert outcome.requests >= 2000
+    assert outcome.collected == 0
+    assert not outcome.faults
+
+
+def test_crowd(frontend):
+    found = run(crowd.gather(frontend, connections=50, seconds=0.2))
+    assert found.fan_out_s > 0
+    assert min(rate.per_second for rate in (*found.alone, found.beside_idle, found.beside_all)) > 0

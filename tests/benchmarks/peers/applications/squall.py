@@ -121,11 +121,11 @@ def make_application() -> Application:
     )
 
 
-def main(port: int) -> int:
-    """Run one frontend until it is told to end; its exit status."""
+def main(port: int, application: str = "tests.benchmarks.peers.applications.squall:make_application") -> int:
+    """Run one frontend of the application until it is told to end; its exit status."""
     with tempfile.TemporaryDirectory(prefix="squall-bench-frontend-") as folder:
         os.environ.update(
-            APP="tests.benchmarks.peers.applications.squall:make_application",
+            APP=application,
             BENCH_PORT=str(port),
             DRAIN_DEADLINE_S="1",
             LOG_FORMAT="json",
