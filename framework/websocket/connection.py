@@ -1,7 +1,9 @@
 """One open websocket, of either side: frames on a transport, messages to whoever takes them.
 
 Messages are given out one at a time: while the last one is being worked on nothing more is read than what is here, so a
-fast sender waits in the kernel. Pings are answered at once all the same. `on_close` is called once, at the very end.
+fast sender waits in the kernel. Pings are answered at once all the same, but nothing is answered to who does not read
+the answers. Of a flood of tiny messages so many are taken in one go as others can wait for. `on_close` is called once,
+at the very end.
 """
 
 import asyncio
@@ -9,7 +11,7 @@ import contextvars
 import inspect
 import socket
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from types import CoroutineType
 from typing import Any, NamedTuple, Protocol
 
@@ -22,6 +24,7 @@ from framework.frames import (
     Close,
     Compressor,
     Decoder,
+    Event,
     FrameError,
     Message,
     Ping,
@@ -29,9 +32,12 @@ from framework.frames import (
     encode_close,
     encode_frame,
 )
+from framework.ioloop import turns_of
 from framework.log import app_log, gen_log
 
 _MAX_WAITING_MESSAGES = 16
+# 256 KB of the smallest messages, which may come in one read, would keep others waiting for 0.1 s.
+_EVENTS_PER_TURN = 64
 _MIN_COMPRESSED_BYTES = 64  # below this compression gains nothing
 
 
@@ -113,6 +119,9 @@ class WebSocketConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._messages: deque[str | bytes] = deque()
         self._working: asyncio.Future[Any] | None = None
+        self._events: Iterator[Event] | None = None  # of what is here, those that had no turn or no room yet
+        self._ahead = b""  # what came all the same
+        self._has_turn = False  # one is awaited
         self._is_reading_paused = False
         self._has_ended = False
         self._is_lost = False
@@ -138,24 +147,19 @@ class WebSocketConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._is_alive = True
-        if self._working is None and not self.is_closing:
+        if self._events is not None:
+            self._ahead += data
+            return
+        if self._working is None and self._drained is None and not self.is_closing:
             # The way of most messages: nothing is under way, and this is one.
             message = self._decoder.take_whole(data)
             if message is not None:
                 self._give(message)
                 return
-        if self._has_ended:
-            return
-        try:
-            for event in self._decoder.feed(data):
-                self._take_event(event)
-        except FrameError as error:
-            gen_log.info("websocket: %d %s", error.code, error)
-            self._fail(error.code, str(error))
-        self._work()
-        if len(self._messages) >= _MAX_WAITING_MESSAGES and not self._is_reading_paused and self._transport:
-            self._is_reading_paused = True
-            self._transport.pause_reading()
+        if not self._has_ended:
+            self._events = self._decoder.feed(data)
+            self._take_events()
+            self._work()
 
     def eof_received(self) -> bool:
         return False
@@ -168,9 +172,11 @@ class WebSocketConnection(asyncio.Protocol):
         drained, self._drained = self._drained, None
         if drained is not None:
             drained.set()
+            self._work()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_lost = self.is_closing = True
+        self._events = None
         if self.close_code is None:
             self.close_code = 1006  # RFC 6455 §7.1.5: closed without a close frame
         self.resume_writing()
@@ -181,12 +187,41 @@ class WebSocketConnection(asyncio.Protocol):
 
     # ---- events
 
-    def _take_event(self, event: Message | Ping | Pong | Close) -> None:
+    def _take_events(self) -> None:
+        """Take as many as a turn allows, and as there is room for; `_work` sees to the others."""
+        events = self._events
+        if events is None:
+            return
+        try:
+            for _ in range(_EVENTS_PER_TURN):
+                if self._drained is not None or len(self._messages) >= _MAX_WAITING_MESSAGES:
+                    return
+                event = next(events, None)
+                if event is None:
+                    self._events = None
+                    return
+                self._take_event(event)
+        except FrameError as error:
+            self._events = None
+            gen_log.info("websocket: %d %s", error.code, error)
+            self._fail(error.code, str(error))
+
+    def _take_turn(self) -> None:
+        self._has_turn = False
+        self._take_events()
+        if self._events is None and self._ahead and not self._has_ended:
+            ahead, self._ahead = self._ahead, b""
+            self._events = self._decoder.feed(ahead)
+        self._work()
+
+    def _take_event(self, event: Event) -> None:
         if isinstance(event, Message):
-            if not self.is_closing:
+            if self.is_closing:
+                return
+            if self._working is None:
+                self._give(event.data)
+            else:
                 self._messages.append(event.data)
-                if len(self._messages) == 1:
-                    self._work()
         elif isinstance(event, Ping):
             if not self.is_closing:
                 self._send(encode_frame(PONG, event.data, self._is_client))
@@ -238,17 +273,29 @@ class WebSocketConnection(asyncio.Protocol):
         """Give out what has arrived, one after the other, and then, if it is so, the end."""
         while self._working is None and self._messages:
             self._give(self._messages.popleft())
+        self._read_on_or_pause()
         if self._working is not None:
             return
-        if self._is_reading_paused and len(self._messages) < _MAX_WAITING_MESSAGES and self._transport is not None:
-            self._is_reading_paused = False
-            if not self._transport.is_closing():
-                self._transport.resume_reading()
         if self._is_lost and not self._has_ended:
             self._has_ended = True
             self._wait_for(self._call(self._taker.take_end))
             # They know us, too: nothing should be left for the garbage collector.
             del self._taker, self._context
+
+    def _read_on_or_pause(self) -> None:
+        has_room = self._drained is None and len(self._messages) < _MAX_WAITING_MESSAGES
+        if self._events is not None and has_room and not self._has_turn:
+            self._has_turn = True
+            turns_of(self._loop).wait(self._take_turn)
+        is_to_pause = self._events is not None or not has_room
+        transport = self._transport
+        if is_to_pause == self._is_reading_paused or transport is None or transport.is_closing():
+            return
+        self._is_reading_paused = is_to_pause
+        if is_to_pause:
+            transport.pause_reading()
+        else:
+            transport.resume_reading()
 
     def _give(self, message: str | bytes) -> None:
         try:

@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from framework.frames import CLOSE, PING, PONG, TEXT, Close, Decoder, Message, Ping, Pong, encode_close, encode_frame
+from framework.ioloop import turns
 from framework.websocket import Limits, WebSocketClosedError, WebSocketConnection
 from tests.support.memory import MemoryTransport
 
@@ -99,6 +100,43 @@ def test_fast_sender_waits():
         assert taker.seen.count("a") == 30
 
     with_socket(use)
+
+
+def test_a_flood_of_tiny_messages_takes_turns(monkeypatch):
+    monkeypatch.setattr(turns, "SLICE_S", 0)
+
+    async def use(socket, transport, taker):
+        socket.data_received(masked(TEXT, b"a") * 1000 + masked(PING, b"p") + masked(TEXT, b"\xff"))
+        before = 0
+        while transport.sent == b"":
+            seen = taker.seen.count("a")
+            assert seen - before <= 64
+            assert not transport.is_reading
+            before = seen
+            await asyncio.sleep(0)
+        assert ("ping", b"p") in taker.seen
+        assert taker.seen.count("a") == 1000
+
+    assert with_socket(use)[1] == [Pong(b"p"), Close(1007, "text: expected UTF-8")]
+
+
+def test_who_does_not_read_is_not_answered():
+    """Pongs and echoes to who never reads them would pile up otherwise."""
+
+    async def use(socket, transport, taker):
+        for _ in range(20):
+            socket.data_received(masked(PING, b"x" * 100) * 1000)
+            for _ in range(20):
+                await asyncio.sleep(0)
+        assert not transport.is_reading
+        assert transport.high <= transport.unread < transport.high + 200
+        for _ in range(2000):
+            transport.take(transport.unread)
+            await asyncio.sleep(0)
+        assert transport.is_reading
+        assert transport.sent.count(b"x" * 100) == 20_000
+
+    with_socket(use, is_slow=True)
 
 
 def test_slow_reader_is_waited_for_and_in_the_end_cut_off(caplog):
