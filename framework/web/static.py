@@ -255,7 +255,7 @@ class StaticFileHandler(RequestHandler):
             for chunk in [content] if isinstance(content, bytes) else content:
                 await self._send_piece(chunk)
             return
-        with open(source, "rb") as file:
+        with open(source, "rb", buffering=0) as file:
             if chosen.end - chosen.start <= _SMALL_FILE_BYTES or self._transforms or self.application.is_wsgi:
                 file.seek(chosen.start)
                 left = chosen.end - chosen.start

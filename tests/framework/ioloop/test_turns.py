@@ -51,6 +51,17 @@ def test_turn_that_fails_takes_nobody_elses(caplog):
         asyncio.run(main())
 
 
+def test_work_is_done_in_its_turn_unless_nobody_wants_it_any_more():
+    async def main():
+        turns, seen = turns_of(asyncio.get_running_loop()), []
+        wanted, unwanted = turns.do(lambda: seen.append(1) or 7), turns.do(lambda: seen.append(2))
+        unwanted.cancel()
+        assert await wanted == 7
+        assert seen == [1]
+
+    asyncio.run(main())
+
+
 def test_one_for_each_loop():
     async def main():
         loop = asyncio.get_running_loop()
