@@ -279,8 +279,12 @@ class WebSocketConnection(asyncio.Protocol):
         if self._is_lost and not self._has_ended:
             self._has_ended = True
             self._wait_for(self._call(self._taker.take_end))
-            # They know us, too: nothing should be left for the garbage collector.
-            del self._taker, self._context
+            if self._working is None:
+                self._let_go()
+
+    def _let_go(self) -> None:
+        """They know us, too: nothing should be left for the garbage collector."""
+        del self._taker, self._context
 
     def _read_on_or_pause(self) -> None:
         has_room = self._drained is None and len(self._messages) < _MAX_WAITING_MESSAGES
@@ -325,7 +329,10 @@ class WebSocketConnection(asyncio.Protocol):
     def _is_done(self, working: "asyncio.Future[Any]") -> None:
         self._working = None
         self._settle(working)
-        self._work()
+        if self._has_ended:
+            self._let_go()
+        else:
+            self._work()
 
     def _settle(self, working: "asyncio.Future[Any]") -> None:
         error = None if working.cancelled() else working.exception()
