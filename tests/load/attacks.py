@@ -33,7 +33,7 @@ class Outcome:
 
     name: str
     manners: beside.Manners
-    grown_mb: float
+    watch: beside.MemoryWatch
     recovery: beside.Recovery
 
     @property
@@ -44,8 +44,8 @@ class Outcome:
             found.append(f"p99 {self.manners.p99_ms:.0f} ms")
         if self.manners.errors:
             found.append(f"{self.manners.errors} errors")
-        if self.grown_mb >= MOST_GROWTH_MB:
-            found.append(f"grown by {self.grown_mb:.0f} MB")
+        if self.watch.grown_mb >= MOST_GROWTH_MB:
+            found.append(f"grown by {self.watch.grown_mb:.0f} MB")
         if self.recovery.answered_s >= MOST_RECOVERY_S:
             found.append(f"a new connection waited for {self.recovery.answered_s:.1f} s")
         if not self.recovery.is_complete:
@@ -53,7 +53,7 @@ class Outcome:
         return found
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.manners}; grown by {self.grown_mb:.1f} MB; {self.recovery}"
+        return f"{self.name}: {self.manners}; {self.watch}; {self.recovery}"
 
 
 def attack(server: Server, name: str, seconds: float, connections: int = 0) -> Outcome:
@@ -72,7 +72,7 @@ def attack(server: Server, name: str, seconds: float, connections: int = 0) -> O
             attackers.kill()
             attackers.wait()
         recovery = beside.wait_until_back(server, descriptors)
-    return Outcome(name, manners, watch.grown_mb, recovery)
+    return Outcome(name, manners, watch, recovery)
 
 
 def exhaust(server: Server, connections: int) -> Outcome:
@@ -103,7 +103,7 @@ def exhaust(server: Server, connections: int) -> Outcome:
     times.sort()
     manners = beside.Manners(len(times), 0, times[100] * 1e3, times[198] * 1e3, times[-1] * 1e3)
     print(f"exhausted: {cpu_s:.2f} s of CPU for {sum(times) + 200 * beside.EVERY_S:.1f} s without descriptors")
-    return Outcome("exhausted", manners, watch.grown_mb, recovery)
+    return Outcome("exhausted", manners, watch, recovery)
 
 
 def main() -> None:

@@ -46,6 +46,11 @@ def memory_of(server: Server) -> int:
     return accounting.measure_memory([server.pid]).pss_bytes
 
 
+def waited_for_core(server: Server) -> float:
+    """Seconds that the server was ready to run and the machine had no core for it: others' doing, and no attack's."""
+    return int(Path(f"/proc/{server.pid}/schedstat").read_text().split()[1]) / 1e9
+
+
 class MemoryWatch:
     """The most memory that a server holds while this context lasts, looked at five times a second."""
 
@@ -54,11 +59,17 @@ class MemoryWatch:
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._watch)
         self.before_bytes = self.most_bytes = memory_of(server)
+        self._began_s = (server.cpu_s(), waited_for_core(server))
+        self.cpu_s = self.waited_s = 0.0
 
     @property
     def grown_mb(self) -> float:
         """Megabytes above what it held before."""
         return (self.most_bytes - self.before_bytes) / 1e6
+
+    def __str__(self) -> str:
+        core = f"{self.cpu_s:.1f} s on a core and {self.waited_s:.1f} s waiting for one"
+        return f"grown by {self.grown_mb:.1f} MB, {core}"
 
     def __enter__(self) -> "MemoryWatch":
         self._thread.start()
@@ -68,6 +79,8 @@ class MemoryWatch:
         self._is_over.set()
         self._thread.join()
         self.most_bytes = max(self.most_bytes, memory_of(self._server))
+        self.cpu_s = self._server.cpu_s() - self._began_s[0]
+        self.waited_s = waited_for_core(self._server) - self._began_s[1]
 
     def _watch(self) -> None:
         while not self._is_over.wait(0.2):

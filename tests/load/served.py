@@ -78,4 +78,4 @@ def make_application() -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(squall.main(address.parse().port, "tests.load.served:make_application"))
+    sys.exit(squall.main(address.parse(), "tests.load.served:make_application"))

@@ -20,6 +20,7 @@ from tests.benchmarks.peers.applications import address
 
 # What `listen` of an application may be given, too: short connections come to us with their request.
 DEFER_ACCEPT_S = 5
+PACKAGE = "tests.benchmarks.peers.applications"
 
 
 class HelloHandler(RequestHandler):
@@ -121,20 +122,16 @@ def make_application() -> Application:
     )
 
 
-def main(port: int, application: str = "tests.benchmarks.peers.applications.squall:make_application") -> int:
+def main(place: address.Address, application: str = f"{PACKAGE}.squall:make_application") -> int:
     """Run one frontend of the application until it is told to end; its exit status."""
     with tempfile.TemporaryDirectory(prefix="squall-bench-frontend-") as folder:
-        os.environ.update(
-            APP=application,
-            BENCH_PORT=str(port),
-            DRAIN_DEADLINE_S="1",
-            LOG_FORMAT="json",
-        )
+        os.environ.update(APP=application, BENCH_PORT=str(place.port), DRAIN_DEADLINE_S="1", LOG_FORMAT="json")
+        os.environ["FRONTENDS_DIR"] = str(Path(place.path).parent if place.path else Path(folder, "frontends"))
+        os.environ["CONTROL_DIR"] = str(Path(folder, "control"))
         for name in ("FRONTENDS_DIR", "CONTROL_DIR"):
-            os.environ[name] = str(Path(folder, name))
-            os.mkdir(os.environ[name])
+            Path(os.environ[name]).mkdir(exist_ok=True)
         return frontend.main([sys.argv[0], "--slot=0"])
 
 
 if __name__ == "__main__":
-    sys.exit(main(address.parse().port))
+    sys.exit(main(address.parse()))
