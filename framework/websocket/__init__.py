@@ -8,11 +8,18 @@
 
 The rooms: `connection` (an open websocket of either side), `handler` (the server's), `client`. The bytes of frames are
 made and read in framework.frames.
+
+The client is imported when somebody asks for it: with it come the HTTP client and libcurl, 4 MB that most frontends have
+no use for.
 """
 
-from framework.websocket.client import WebSocketClientConnection, websocket_connect
+from typing import TYPE_CHECKING
+
 from framework.websocket.connection import Limits, WebSocketClosedError, WebSocketConnection, WebSocketError
 from framework.websocket.handler import WebSocketHandler
+
+if TYPE_CHECKING:
+    from framework.websocket.client import WebSocketClientConnection, websocket_connect
 
 __all__ = [
     "Limits",
@@ -23,3 +30,16 @@ __all__ = [
     "WebSocketHandler",
     "websocket_connect",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """A name of the client's.
+
+    Raises:
+        AttributeError: for any other name.
+    """
+    if name not in ("WebSocketClientConnection", "websocket_connect"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from framework.websocket import client
+
+    return getattr(client, name)
