@@ -126,6 +126,7 @@ class Wheel:
         self._slots: dict[int, set[Expiring]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._next_slot = 0
+        self._last_slot = -1
 
     def start(self) -> None:
         """Begin to turn. Turning twice is turning once."""
@@ -173,6 +174,10 @@ class Wheel:
         thing.wheel_slot = -1
 
     def _lay(self, thing: Expiring, slot: int) -> None:
+        if slot == self._last_slot:
+            slot = self._last_slot  # one number for thousands of connections, and not one for each: 32 bytes
+        else:
+            self._last_slot = slot
         thing.wheel_slot = slot
         things = self._slots.get(slot)
         if things is None:
