@@ -21,9 +21,10 @@
     replicas    a primary and the servers that follow it
     migrate     numbered SQL files, applied once: `python -m framework.database.migrate DIR`
 
-Values go to the driver as values, `%s` or `%(name)s`, and never into the text of a statement. The isolation of a
-transaction is the server's default, REPEATABLE READ, which loses an update that was computed from a plain SELECT:
-write `SET n = n + 1`, lock with SELECT … FOR UPDATE, or ask for another isolation.
+Values go beside the statement, `%s` or `%(name)s`, and never into its text. The isolation of a transaction is the
+server's default, REPEATABLE READ, under which MySQL loses an update that was computed from a plain SELECT; MariaDB
+(since 11.6) refuses it, and `run_transaction` begins anew. Write `SET n = n + 1`, lock with SELECT … FOR UPDATE, or ask
+for SERIALIZABLE: right on both.
 """
 
 # First: it decides what comes with PyMySQL.

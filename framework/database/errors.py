@@ -12,7 +12,8 @@ _AWAY = frozenset(
     (1040, 1053, 1077, 1152, 1158, 1159, 1160, 1161, 1184, 1205, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 4031)
 )
 _AWAY_BEFORE_SENDING = frozenset((1040, 2002, 2003, 2006))
-_DEADLOCK = 1213
+# A deadlock's victim; and MariaDB's word (innodb_snapshot_isolation, on since 11.6) for what would lose an update.
+_BEGIN_ANEW = frozenset((1020, 1213))
 _DENIED = frozenset((1044, 1045, 1049, 1698))
 _MAX_STATEMENT_TIME = frozenset((1969, 3024))
 
@@ -56,8 +57,8 @@ def is_unsent(error: BaseException) -> bool:
 
 
 def is_deadlock(error: BaseException) -> bool:
-    """Whether the transaction was the victim of a deadlock or waited too long for a lock."""
-    return code_of(error) == _DEADLOCK
+    """Whether the transaction is to be begun anew: it lost a deadlock, or what it had read has been changed since."""
+    return code_of(error) in _BEGIN_ANEW
 
 
 def is_too_slow(error: BaseException) -> bool:

@@ -8,7 +8,9 @@
 The server's error is `error`, and the connection is fit for the next statement; bytes that make no sense raise
 ProtocolError, and it is not. Handshake, passwords and TLS are the driver's (PyMySQL), which is good at them.
 
-What lost, by the CPU time of a frontend that answers one row as JSON (20 rows as HTML), in one run: see pool.py.
+What lost, by the client's CPU time for a row of four columns, and for 20 of them (uvloop, 25 coroutines on 8
+connections, medians of 9 rounds in one process): PyMySQL on threads, 144 and 194 µs; asyncmy, which is Cython, 46 and
+48. This takes 26 and 49, without a compiler.
 """
 
 from collections.abc import Callable

@@ -354,6 +354,7 @@ class Turns:
     # Time-outs: one timer for all, set to the earliest.
 
     def set_deadline(self, job: Job, deadline: float) -> None:
+        """Have the job end by itself at that instant of time.monotonic(), if it has neither turn nor answer by then."""
         job.deadline = deadline
         if deadline < self._watch_at and self._loop is not None:
             if self._watch is not None:

@@ -145,8 +145,8 @@ def test_program_does_what_the_guide_says(title, program, needs, console, reques
             answer = await perform(client, command)
             for line in lines:
                 assert line in answer, f"{command}: expected {line!r} in {answer!r}"
-        if "pool" in names:
-            await names["pool"].close()
+        for name in {"pool", "cluster"} & names.keys():
+            await names[name].close()
 
     if not console:  # it brings a loop of its own, or needs none
         exec(compile(program, f"docs/guide.md: {title}", "exec"), names)

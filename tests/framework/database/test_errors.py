@@ -31,7 +31,8 @@ def test_away_and_unsent(error: BaseException, is_away: bool, is_unsent: bool) -
 def test_explain_says_what_to_check() -> None:
     text = errors.explain(pymysql.err.OperationalError(1045, "Access denied"), "database x at y")
     assert text == "database x at y: refused (Access denied): check DB_USER, DB_PASSWORD and DB_NAME"
-    assert errors.is_deadlock(pymysql.err.OperationalError(1213, "")) and errors.is_too_slow(
+    assert errors.is_deadlock(pymysql.err.OperationalError(1213, ""))
+    assert errors.is_deadlock(pymysql.err.OperationalError(1020, "")) and errors.is_too_slow(
         pymysql.err.OperationalError(1969, "")
     )
     assert errors.code_of(ValueError()) == 0

@@ -20,6 +20,7 @@ from framework.database import (
     Pool,
     PoolTimeout,
     Row,
+    Transaction,
 )
 from framework.testing import exchange, serving
 from framework.web import Application, RequestHandler
@@ -126,6 +127,31 @@ def test_cancelled_statement_leaves_a_clean_pool(mysql_server: Server) -> None:
             assert await pool.get("SELECT 2 AS two") == {"two": 2}
 
     _run(mysql_server, scenario, size=1)
+
+
+AT_ONCE, LOCKED, PLAIN = "at once", "locked", "plain"
+
+
+@pytest.mark.parametrize(
+    ("way", "isolation"),
+    [(AT_ONCE, ""), (AT_ONCE, "READ COMMITTED"), (LOCKED, ""), (LOCKED, "READ COMMITTED"), (PLAIN, "SERIALIZABLE")],
+)
+def test_no_update_is_lost(mysql_server: Server, way: str, isolation: str) -> None:
+    async def add(tx: Transaction) -> None:
+        if way == AT_ONCE:
+            await tx.execute("UPDATE items SET n = n + 1 WHERE id = 1")
+            return
+        row = await tx.get("SELECT n FROM items WHERE id = 1" + (" FOR UPDATE" if way == LOCKED else ""))
+        assert row is not None
+        await asyncio.sleep(0)
+        await tx.execute("UPDATE items SET n = %s WHERE id = 1", row.n + 1)
+
+    async def scenario(pool: Pool) -> None:
+        await pool.execute("INSERT INTO items (id, n) VALUES (1, 0)")
+        await asyncio.gather(*(pool.run_transaction(add, isolation, attempts=200) for _ in range(30)))
+        assert await pool.get("SELECT n FROM items") == {"n": 30}
+
+    _run(mysql_server, scenario, acquire_timeout_s=30)
 
 
 async def _list_statements(pool: Pool, like: str) -> list[Row]:
