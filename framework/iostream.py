@@ -43,6 +43,10 @@ class UnsatisfiableReadError(FrameworkError):
     """What was asked for did not come within max_bytes."""
 
 
+class StreamBufferFullError(FrameworkError):
+    """More came than `max_buffer_size` allows; the `real_error` of the reads that waited."""
+
+
 class IOStream:
     """A stream over a connected socket, or over one that `connect` will connect."""
 
@@ -178,6 +182,11 @@ class IOStream:
         """Whether the stream has ended."""
         return self._is_closed
 
+    def set_nodelay(self, value: bool) -> None:
+        """Send small pieces at once (True), or let the kernel gather them for a moment. Unix sockets never wait."""
+        if self.socket.family in (socket.AF_INET, socket.AF_INET6):
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, int(value))
+
     def fileno(self) -> int:
         """The descriptor of the socket."""
         return self.socket.fileno()
@@ -245,7 +254,7 @@ class IOStream:
     def _guard(self, step: Callable[[], None]) -> None:
         try:
             step()
-        except (OSError, UnsatisfiableReadError) as error:
+        except (OSError, UnsatisfiableReadError, StreamBufferFullError) as error:
             self._close_with(error)
 
     def _recv(self) -> bytes | None:
@@ -271,7 +280,7 @@ class IOStream:
                 return
             self._in += data
             if len(self._in) > self.max_buffer_size:
-                raise OSError(errno.ENOBUFS, f"more than {self.max_buffer_size} bytes wait to be read")
+                raise StreamBufferFullError(f"more than {self.max_buffer_size} bytes wait to be read")
             self._try_read()
             if self._read is None:
                 break  # nobody asks: the rest stays with the kernel, and the sender is held back

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from framework.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
+from framework.iostream import IOStream, StreamBufferFullError, StreamClosedError, UnsatisfiableReadError
 
 Scenario = Callable[[IOStream, IOStream], Awaitable[None]]
 
@@ -100,6 +100,28 @@ def test_callbacks_as_in_2011(run: Run) -> None:
         await asyncio.sleep(0)
         assert sorted(map(str, seen)) == sorted(map(str, ["sent", b"one\n", b"two"]))
         assert server.closed() and client.closed() and not server.reading()
+
+    run(scenario)
+
+
+def test_more_than_the_buffer_holds_ends_the_stream(run: Run) -> None:
+    async def scenario(client: IOStream, server: IOStream) -> None:
+        server.max_buffer_size = 100_000
+        client.write(b"x" * 1_000_000)
+        with pytest.raises(StreamClosedError) as caught:
+            await server.read_until(b"end")
+        assert isinstance(caught.value.real_error, StreamBufferFullError)
+        assert server.closed()
+
+    run(scenario)
+
+
+def test_nodelay(run: Run) -> None:
+    async def scenario(client: IOStream, server: IOStream) -> None:
+        for value in (True, False):
+            client.set_nodelay(value)
+            if client.socket.family == socket.AF_INET:
+                assert bool(client.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)) is value
 
     run(scenario)
 
