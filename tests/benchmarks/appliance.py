@@ -192,9 +192,7 @@ def main() -> None:
         except LoadError as error:
             sys.exit(f"bench: {error}")
         if arguments.page_rounds:
-            page = measuring.measure(dataclasses.replace(plan, rounds=arguments.page_rounds), print_now)
-            findings.rows += page.rows
-            findings.absent.update(page.absent)
+            measuring.measure(dataclasses.replace(plan, rounds=arguments.page_rounds), findings, print_now)
     raw = as_results(plan, findings)
     print_now(format_targets(judge(Results(raw))))
     # A history is wanted of what came out, and a failed request is no figure but a fault.

@@ -14,6 +14,8 @@ MASK = bytes.fromhex("37fa213d")
 FRAME = bytes([0x81, 0x80 | len(MESSAGE)]) + MASK + bytes(byte ^ MASK[at % 4] for at, byte in enumerate(MESSAGE))
 ANSWER = bytes([0x81, len(MESSAGE)]) + MESSAGE
 NEWS = b"news"
+# Fewer than the shortest queue of new connections that somebody has (Tornado's, 128).
+TOGETHER = 100
 TIMEOUT_S = 30.0
 
 
@@ -189,8 +191,12 @@ async def wait_together(host: str, port: int, count: int) -> FanOut:
     request = f"GET /poll HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
     polls: list[_Poll] = []
     try:
-        for _ in range(count):
-            polls.append((await loop.create_connection(lambda: _Poll(request), host, port))[1])
+        for begun in range(0, count, TOGETHER):
+            made = [
+                loop.create_connection(lambda: _Poll(request), host, port)
+                for _ in range(begun, min(count, begun + TOGETHER))
+            ]
+            polls += [poll for _, poll in await asyncio.gather(*made)]
     except OSError as error:
         raise LoadError(f"long polls: {len(polls)} of {count} connected: {error}") from error
     # A server that reads in turn has read all of them when it answers this, and the pause is for those that do not.

@@ -41,7 +41,7 @@ LOADS = {
         Load("numbered", "wrk", 25, script="numbered.lua", title="wrk -c 25, another target each time"),
         Load("echo", "websocket", 25, title="25 websockets"),
         Load("fan-out", "long-poll", 5000, title="5,000 long polls"),
-        Load("fan-out-10k", "long-poll", 10_000, title="10,000 long polls"),
+        Load("crowd", "long-poll", 10_000, title="10,000 long polls"),
         Load("ab-100k", "ab", 25, is_kept=False, title="ab -n 100000 -c 25, once", requests=100_000),
     )
 }

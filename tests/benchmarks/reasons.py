@@ -138,7 +138,7 @@ def connection_memory(results: Results, limit: float) -> str:
 
 def fan_out(results: Results, limit: float) -> str:
     """What one event costs for each who waits."""
-    return f"Each answer takes {_us(results, 'fan-out', 'fan-out-10k', 'squall')}, one after the other on one core."
+    return f"Each answer takes {_us(results, 'crowd', 'crowd', 'squall')}, one after the other on one core."
 
 
 def templates(results: Results, limit: float) -> str:

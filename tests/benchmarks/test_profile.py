@@ -12,7 +12,7 @@ from tests.benchmarks import profile
         (["--job", "page"], "wrk25"),
         (["--job", "page", "--load", "ab-k"], "ab-k"),
         (["--job", "echo"], "echo"),
-        (["--job", "fan-out", "--load", "fan-out-10k"], "fan-out-10k"),
+        (["--job", "crowd"], "crowd"),
         (["--job", "stack", "--load", "ab"], "ab"),
     ],
 )

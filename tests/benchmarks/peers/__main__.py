@@ -7,6 +7,7 @@ import argparse
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -52,48 +53,59 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     return parsed
 
 
+def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """The results of all that was asked for; what there is of them is kept after each round, should the rest fail."""
+    plan = measuring.Plan(
+        arguments.chosen,
+        [name for name in JOBS if name in arguments.jobs.split(",")],
+        arguments.loads.split(","),
+        arguments.rounds,
+        arguments.seconds,
+        arguments.environments.absolute() if arguments.environments else None,
+        folder,
+    )
+    findings = measuring.Findings()
+    results: dict[str, Any] = {
+        "machine": machine.describe(),
+        "versions": contestants.read_versions(plan.environments, plan.contestants),
+        "rounds": plan.rounds,
+        "seconds": plan.seconds,
+        "rows": findings.rows,
+        "absent": findings.absent,
+        "memory": {},
+        "templates": {},
+    }
+
+    def keep() -> None:
+        results["machine"]["load average at the end"] = machine.read_load()
+        text = json.dumps(results, indent=1, ensure_ascii=False)
+        (arguments.output / "results.json").write_text(text + "\n")
+
+    def say(text: str) -> None:
+        print(text, flush=True)
+        keep()
+
+    measuring.measure(plan, findings, say)
+    if arguments.stack != "no":
+        stack.measure(plan, findings, say)
+    if arguments.memory == "yes":
+        results["memory"] = memory.measure(plan, say)
+    if arguments.stack != "only":
+        say("== templates alone")
+        results["templates"] = templates.compare(1.0)
+    keep()
+    return results
+
+
 def main() -> None:
     arguments = parse_arguments()
     if arguments.list:
         for contestant in contestants.CONTESTANTS:
             print(f"{contestants.short_name(contestant):<20} {contestant.note}; jobs: {', '.join(contestant.jobs)}")
         return
-    facts = machine.describe()
     arguments.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="squall-bench-") as folder:
-        jobs = [name for name in JOBS if name in arguments.jobs.split(",")]
-        plan = measuring.Plan(
-            arguments.chosen,
-            jobs,
-            arguments.loads.split(","),
-            arguments.rounds,
-            arguments.seconds,
-            arguments.environments.absolute() if arguments.environments else None,
-            Path(folder),
-        )
-
-        def say(text: str) -> None:
-            print(text, flush=True)
-
-        findings = measuring.measure(plan, say)
-        if arguments.stack != "no":
-            stack.measure(plan, findings, say)
-        memories = memory.measure(plan, say) if arguments.memory == "yes" else {}
-        say("== templates alone")
-        rendered = templates.compare(1.0) if arguments.stack != "only" else {}
-    facts["load average at the end"] = machine.read_load()
-    versions = contestants.read_versions(plan.environments, plan.contestants)
-    results = {
-        "machine": facts,
-        "versions": versions,
-        "rounds": plan.rounds,
-        "seconds": plan.seconds,
-        "rows": findings.rows,
-        "absent": findings.absent,
-        "memory": memories,
-        "templates": rendered,
-    }
-    (arguments.output / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+        results = measure(arguments, Path(folder))
     print(write_peers(results, arguments.output))
     if arguments.publish:
         print(publish.publish(results, publish.ROOT))

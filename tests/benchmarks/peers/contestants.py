@@ -66,7 +66,13 @@ def granian(interface: str, jobs: Sequence[str]) -> Contestant:
 
 
 CONTESTANTS = (
-    own("squall", "squall", ("page", *ASYNC_JOBS, "routes"), "framework, uvloop; access log on", package="squall"),
+    own(
+        "squall",
+        "squall",
+        ("page", *ASYNC_JOBS, "crowd", "routes"),
+        "framework, uvloop; access log on",
+        package="squall",
+    ),
     replace(
         own("squall, 1 route", "squall", (), "the same with one route", package="squall"),
         jobs=("routes",),

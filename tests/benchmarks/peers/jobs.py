@@ -97,7 +97,8 @@ JOBS = {
         Job("static", "a static file of 1 MB", f"/static/{content.BIG_FILE}", _is_big),
         Job("routes", "1,000 routes against one, another target each time", "/number999/1", _is_hello, ("numbered",)),
         Job("echo", "a websocket's echo, 25 connections", "/", _is_hello, ("echo",)),
-        Job("fan-out", "one event to thousands of waiting long polls", "/", _is_hello, ("fan-out", "fan-out-10k")),
+        Job("fan-out", "one event to 5,000 waiting long polls", "/", _is_hello, ("fan-out",)),
+        Job("crowd", "one event to 10,000 waiting long polls", "/", _is_hello, ("crowd",)),
     )
 }
 

@@ -135,9 +135,8 @@ def _read_reason(environments: Path | None, name: str) -> str:
     )
 
 
-def measure(plan: Plan, say: Callable[[str], object]) -> Findings:
-    """The findings of the whole plan."""
-    findings = Findings()
+def measure(plan: Plan, findings: Findings, say: Callable[[str], object]) -> None:
+    """Add the rounds of the whole plan to the findings."""
     plan.folder.mkdir(parents=True, exist_ok=True)
     plan.folder.chmod(0o755)  # nginx's workers are somebody else
     body = prepare_files(plan.folder)
@@ -150,7 +149,6 @@ def measure(plan: Plan, say: Callable[[str], object]) -> Findings:
         for name in plan.jobs:
             say(f"== {JOBS[name].title}")
             _measure_job(JOBS[name], plan, body, socket if JOBS[name].needs_database else "", findings, say)
-    return findings
 
 
 def _measure_job(
