@@ -46,6 +46,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--environments", type=Path, default=None, help="as for tests.benchmarks.peers")
     parser.add_argument("--output", type=Path, default=Path("build/bench"))
+    parser.add_argument("--publish", action="store_true", help="make the ratios of this run the committed baseline")
     parsed = parser.parse_args(arguments)
     try:
         parsed.connections = [int(number) for number in parsed.concurrency.split()]
@@ -197,6 +198,8 @@ def main() -> None:
     print_now(format_targets(judge(Results(raw))))
     # A history is wanted of what came out, and a failed request is no figure but a fault.
     print_now(write(raw, arguments.url, arguments.requests, arguments.output))
+    if arguments.publish:
+        history.write_baseline("bench", list_all_ratios(Results(raw)))
     print_now(f"report, charts and raw results are in {arguments.output}")
     failed = sum(row["failed"] for row in findings.rows if row["job"] == JOB)
     if failed:

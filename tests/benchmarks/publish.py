@@ -14,7 +14,7 @@ from tests.benchmarks import history
 from tests.benchmarks.loads import LOADS
 from tests.benchmarks.peers.jobs import JOBS
 from tests.benchmarks.reasons import explain
-from tests.benchmarks.report import draw_charts, format_number, format_peers
+from tests.benchmarks.report import draw_charts, format_found, format_number, format_peers
 from tests.benchmarks.results import Results
 from tests.benchmarks.targets import judge, list_ratios
 
@@ -45,7 +45,7 @@ Behind nginx, nobody is pinned: nginx, the backends (as many as there are cores)
 def list_missed(results: Results) -> str:
     """The targets that the run missed, each with what limits it."""
     lines = [
-        f"- **{one.target.name}**: {format_number(one.found)} {one.target.unit}. {explain(one, results)}"
+        f"- **{one.target.name}**: {format_found(one)}. {explain(one, results)}"
         for one in judge(results)
         if one.holds is False
     ]

@@ -51,7 +51,7 @@ def beside_peers(others: Sequence[str], job: str = "hello", load: str = "wrk25")
         name = _hardest(results, others, job, load)
         wanted = results.value(job, load, name, "cpu_us") / limit
         text = f"{name} takes {_us(results, job, load, name)}, Squall {_us(results, job, load, 'squall')}; "
-        text += f"{limit:g} times as fast would be {wanted:.1f} µs"
+        text += f"{limit:g} times as fast would be {wanted:.1f} µs" if limit != 1 else "the target is to be no slower"
         least = results.value("hello", load, LIMIT, "cpu_us")
         return text + (
             "." if math.isnan(least) else f", and the constant answer, which reads nothing, takes {least:.1f}."

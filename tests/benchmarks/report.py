@@ -41,6 +41,14 @@ def format_number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
+def format_found(judged: Judged) -> str:
+    """The figure with its unit; with more digits where three would round it to the limit that it misses."""
+    text = format_number(judged.found)
+    if judged.holds is False and text == format_number(judged.target.limit):
+        text = f"{judged.found:,.4g}"
+    return f"{text} {judged.target.unit}".strip()
+
+
 def format_targets(judged: list[Judged]) -> str:
     """A table of the targets that the run has figures for."""
     lines = ["| target | | measured | |", "| --- | ---: | ---: | --- |"]
@@ -49,8 +57,9 @@ def format_targets(judged: list[Judged]) -> str:
             continue
         sign = "≤" if one.target.is_upper else "≥"
         limit = f"{sign} {one.target.limit:g} {one.target.unit}".strip()
-        measured = f"{format_number(one.found)} {one.target.unit}".strip()
-        lines.append(f"| {one.target.name} | {limit} | {measured} | {'holds' if one.holds else '**missed**'} |")
+        lines.append(
+            f"| {one.target.name} | {limit} | {format_found(one)} | {'holds' if one.holds else '**missed**'} |"
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -112,10 +112,10 @@ class Server:
         return self._log.read_text(errors="replace").strip()[-600:]
 
     def stop(self) -> None:
-        """End the server: politely, and after five seconds without mercy."""
+        """End the server: politely, and after two seconds without mercy."""
         if self._process is None:
             return
-        for number, patience_s in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+        for number, patience_s in ((signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0)):
             try:
                 os.killpg(self._process.pid, number)
             except ProcessLookupError:

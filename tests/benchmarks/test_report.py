@@ -97,6 +97,12 @@ def test_same_run_gives_the_same_page(tmp_path: Path) -> None:
     assert files[0] == files[1]
 
 
+@pytest.mark.parametrize(("found", "shown"), [(1.1962, "1.196 ×"), (1.21, "1.21 ×"), (1.1, "1.10 ×")])
+def test_figure_that_just_misses_shows_that_it_does(found: float, shown: str) -> None:
+    target = Target("a", 1.2, lambda results: found)
+    assert report.format_found(target.judge(make_full_results())) == shown
+
+
 def test_each_target_has_a_reason() -> None:
     assert set(reasons.REASONS) == {target.name for target in TARGETS}
 
