@@ -164,17 +164,16 @@ class Exchange:
         elif kind == "http.response.body":
             waiting = self._send_body(message.get("body", b""), not message.get("more_body", False))
             if waiting is not None:
-                await self._drained(waiting)
+                try:
+                    await waiting
+                except ConnectionError as error:
+                    raise ClientDisconnected(str(error)) from error
+                finally:
+                    del waiting  # its error's traceback knows this frame: a cycle that would wait for the collector
         elif kind == "http.response.pathsend":
             await self._send_file(message["path"])
         else:
             raise ASGIError(f"{kind}: there is no such message")
-
-    async def _drained(self, waiting: Awaitable[None]) -> None:
-        try:
-            await waiting
-        except ConnectionError as error:
-            raise ClientDisconnected(str(error)) from error
 
     def _format_head(self, headers: list[tuple[bytes, bytes]]) -> bytes:
         """Everything but what depends on the body: see _begin."""

@@ -241,6 +241,10 @@ class Fetch:
                 self._request = follow_redirect(self._request, transfer.url, transfer.code, location)
             except RedirectError as refused:
                 error = refused
+                # Both tracebacks know this frame, which knows the error: a cycle that would wait for the collector.
+                for known in (refused, refused.__cause__):
+                    if known is not None:
+                        known.__traceback__ = None
             else:
                 self._hops += 1
                 self._redirected_s += transfer.read_times()["total"]
@@ -296,8 +300,8 @@ class Fetch:
     def _finish(self, response: HTTPResponse) -> None:
         if self.future.done():
             return
-        if self._raises and response.error is not None:
-            self.future.set_exception(response.error)
+        if self._raises and (error := response.error) is not None:
+            self.future.set_exception(error)
         else:
             self.future.set_result(response)
             if self._callback is not None and self._context is not None:

@@ -28,6 +28,16 @@ class HTTPError(FrameworkError):
         self.response = response
         super().__init__(code, self.message)
 
+    def about(self, response: "HTTPResponse") -> "HTTPError":
+        """The same error with this response."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin.args = self.args
+        if self.__cause__ is not None:
+            twin.__cause__ = self.__cause__
+        twin.response = response
+        return twin
+
     def __str__(self) -> str:
         return f"HTTP {self.code}: {self.message}"
 

@@ -198,10 +198,15 @@ class HTTPResponse:
         self.start_time = start_time
         self.http_version = ""
         if error is None and not 200 <= code < 300 and code != 304:
-            error = HTTPError(code, self.reason, self)
-        self.error = error
-        if error is not None and error.response is None:
-            error.response = self
+            error = HTTPError(code, self.reason)
+        # Without a response: an error and a response that know each other, and the body, would wait for the collector.
+        self._error = error
+
+    @property
+    def error(self) -> HTTPError | None:
+        """What is wrong with the answer, None if nothing is; its `response` is this one."""
+        error = self._error
+        return error.about(self) if error is not None and error.response is None else error
 
     @property
     def body(self) -> bytes:
@@ -218,8 +223,9 @@ class HTTPResponse:
         Raises:
             HTTPError: what `error` says.
         """
-        if self.error is not None:
-            raise self.error
+        error = self.error
+        if error is not None:
+            raise error
 
     def __repr__(self) -> str:
         return f"HTTPResponse({self.code} {self.reason}, {self.effective_url!r}, {len(self.body)} bytes)"

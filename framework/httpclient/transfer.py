@@ -378,13 +378,21 @@ class Transfer:
         return {name: self.curl.getinfo(number) for name, number in _TIMES.items()}
 
     def close(self) -> None:
-        """Let go of the handle. Its callbacks know us and we know it: a cycle that nobody has to find now."""
+        """Let go of the handle. Its callbacks know us and we know it, as does the traceback of what failed: cycles that
+        nobody has to find now.
+        """
+        self.failure = None
+        self._interrupt = _do_nothing
         for pending in (self._producing, self._taking):
             if pending is not None and not pending.done():
                 pending.cancel()
         if self._idle_timer is not None:
             self._idle_timer.cancel()
         self.curl.close()
+
+
+def _do_nothing() -> None:
+    """Stands for the end of a transfer that is over."""
 
 
 class _Descriptor:

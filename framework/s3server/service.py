@@ -244,17 +244,20 @@ class _Upload:
         self._service.spawn(self._finish())
 
     async def _finish(self) -> None:
-        if self._error is None:
+        # Its traceback knows us, and the piece that failed: a cycle that would wait for the collector.
+        error, self._error = self._error, None
+        if error is None:
             await self._service.finish_upload(self._request, self._operation, self._draft, self._reader)
             return
         await self._service.run(self._draft.discard)
-        if isinstance(self._error, AccessError | StoreError):
-            await self._service.send(self._request, refuse(self._request, self._error))
+        if isinstance(error, AccessError | StoreError):
+            await self._service.send(self._request, refuse(self._request, error))
         else:
-            await self._service.send(self._request, fail(self._request, self._error))
+            await self._service.send(self._request, fail(self._request, error))
 
     def connection_lost(self) -> None:
         self._is_lost = True
+        self._error = None
         if not self._is_busy:
             self._service.spawn(self._service.run(self._draft.discard))
 

@@ -31,6 +31,24 @@ async def serving(application, listener=None, **options):
         await server.close_all_connections()
 
 
+@contextlib.asynccontextmanager
+async def talking(peer, **options):
+    """The port of a server that does with each connection what `peer(reader, writer)` says."""
+
+    async def serve(reader, writer):
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            await peer(reader, writer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, **options)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        server.close_clients()
+        await server.wait_closed()
+
+
 class RawClient:
     """A connection that sends and receives bytes."""
 

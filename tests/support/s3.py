@@ -54,10 +54,13 @@ def serve(root: Path) -> Iterator[int]:
 
 
 @contextmanager
-def run_process(root: Path, most_file_bytes: int = 0) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """A server in a process of its own, and its port. If it is given, no file of it grows beyond `most_file_bytes`."""
+def run_process(root: Path, most_file_bytes: int = 0, **variables: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A server in a process of its own, and its port; `variables` are added to its environment.
+
+    If it is given, no file of it grows beyond `most_file_bytes`.
+    """
     command = [sys.executable, "-m", "tests.support.s3", str(root), str(most_file_bytes)]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), **variables}
     process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:

@@ -1,6 +1,7 @@
 """Queues, redirects, styles of calling."""
 
 import asyncio
+import contextlib
 import gc
 import os
 
@@ -239,6 +240,51 @@ def test_connections_are_reused_and_nothing_is_left():
         return len(os.listdir("/proc/self/fd")) - before
 
     assert with_client(use, hello) <= 4
+
+
+def refuse_redirects(request):
+    request.connection.answer(b"HTTP/1.1 302 Found\r\nLocation: file:///x\r\nContent-Length: 0\r\n\r\n")
+
+
+def break_off(request):
+    request.connection.write(b"HTTP/1.1 500 No\r\nContent-Length: 9\r\n\r\nabc")
+    request.connection.close()
+
+
+def fail_to_take(chunk):
+    raise LookupError
+
+
+@pytest.mark.parametrize("application", [hello, refuse_redirects, break_off])
+@pytest.mark.parametrize("fields", [{}, {"raise_error": False}, {"streaming_callback": fail_to_take}], ids=str)
+def test_failed_fetch_leaves_nothing_for_the_collector(application, fields):
+    """An error that knows its response, which knows its error, would keep the bodies of both until it is found."""
+
+    async def run():
+        client = AsyncHTTPClient(force_instance=True)
+        async with serving(application) as port:
+
+            async def fetch():
+                with contextlib.suppress(HTTPError, LookupError):
+                    await client.fetch(f"http://127.0.0.1:{port}/", method="POST", body=b"x", **fields)
+
+            await fetch()
+            gc.collect()
+            gc.disable()
+            try:
+                for _ in range(5):
+                    await fetch()
+                gc.set_debug(gc.DEBUG_SAVEALL)
+                gc.collect()
+                found = [thing for thing in gc.garbage if type(thing).__module__.startswith("framework.httpclient")]
+            finally:
+                gc.set_debug(0)
+                gc.garbage.clear()
+                gc.enable()
+            client.close()
+            return found
+
+    assert asyncio.run(run()) == []
 
 
 def test_item_135_blocking_client():

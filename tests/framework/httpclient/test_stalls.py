@@ -9,26 +9,8 @@ import pytest
 from framework.httpclient import HTTPTimeoutError
 from framework.testing import serving
 from tests.framework.httpclient.conftest import run_with_client
-from tests.support.rawhttp import hello, listening_socket
+from tests.support.rawhttp import hello, listening_socket, talking
 from tests.support.resolver import Resolver, asking
-
-
-@contextlib.asynccontextmanager
-async def talking(peer):
-    """The port of a server that does with each connection what `peer(reader, writer)` says."""
-
-    async def serve(reader, writer):
-        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-            await peer(reader, writer)
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        server.close_clients()
-        await server.wait_closed()
 
 
 async def silent(reader, writer):
