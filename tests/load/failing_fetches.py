@@ -180,7 +180,10 @@ KINDS = {
         partial(at_nobody, f"http://{LONG_NAME}.invalid:{{port}}/"),
     ),
     "proxy away": ("127.0.0.1", partial(at_nobody, "http://far.example/", proxy_host="127.0.0.1", proxy_port=1)),
-    "silence": (r"while (waiting for the answer|connecting) .*request_timeout", partial(at_peer, is_silent, request_timeout=0.2)),
+    "silence": (
+        r"while (waiting for the answer|connecting) .*request_timeout",
+        partial(at_peer, is_silent, request_timeout=0.2),
+    ),
     "silent handshake": (
         r"(in the TLS handshake|while connecting) .*connect_timeout",
         partial(at_peer, is_silent, "https://127.0.0.1:{port}/", connect_timeout=0.2),
