@@ -123,7 +123,12 @@ def main():
     options = parser.parse_args()
     is_good = True
     for kind in options.only:
-        account = run(kind, options.count)
+        try:
+            account = run(kind, options.count)
+        except AssertionError as error:
+            print(f"{kind:32} {error}", flush=True)
+            is_good = False
+            continue
         remains = account.find_remains()
         print(account, f"  LEFT: {remains}" if remains else "", flush=True)
         is_good = is_good and not remains
