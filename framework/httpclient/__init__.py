@@ -5,7 +5,7 @@
     HTTPClient().fetch("https://example.com/")                             waits
 
 A client for addresses that strangers type: `AsyncHTTPClient(addresses=AddressPolicy())` connects to nothing that only
-this machine or this network can reach.
+this machine or this network can reach. `AsyncHTTPClient.configure(addresses=AddressPolicy())` makes all clients so.
 
 The rooms: `errors`, `request` (values), `addresses` and `redirects` (decisions), `multi` (libcurl on the loop),
 `transfer` (one exchange), `client`.

@@ -299,3 +299,18 @@ def test_item_135_blocking_client():
             return client.fetch(url + "/a").body, client.fetch(url + "/b").body
 
     assert asyncio.run(run()) == (b"GET /a 0", b"GET /b 0")
+
+
+def test_one_switch_gives_every_client_a_policy(monkeypatch):
+    monkeypatch.setattr(AsyncHTTPClient, "_configured", {})
+    AsyncHTTPClient.configure(addresses=AddressPolicy())
+
+    async def run():
+        own = AsyncHTTPClient(max_clients=1)
+        async with serving(hello) as port:
+            for client in (AsyncHTTPClient(), own):
+                with pytest.raises(AddressRefusedError):
+                    await client.fetch(f"http://127.0.0.1:{port}/")
+                client.close()
+
+    asyncio.run(run())
