@@ -4,8 +4,9 @@
     application = WSGIApplication([(r"/", MainHandler)])     # our handlers under any WSGI server
 
 A container runs the foreign application on threads, so the loop never waits for it; the answer streams, and a slow
-reader holds back the thread that feeds it. Under WSGI our handlers can't answer later: what would have to wait is
-refused with an error that says so.
+reader holds back the thread that feeds it. A large body of known length streams too (of any other the application could
+not know its CONTENT_LENGTH): the client waits for who reads it. Under WSGI our handlers can't answer later: what would
+have to wait is refused with an error that says so.
 """
 
 import asyncio
@@ -13,6 +14,8 @@ import io
 import logging
 import re
 import sys
+import threading
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -22,12 +25,13 @@ from framework import clock
 from framework.errors import FrameworkError
 from framework.foreign import Foreign
 from framework.httputil import HTTPHeaders
-from framework.request import HTTPRequest
+from framework.request import BodyReceiver, HTTPRequest
 from framework.web import Application
 
 logger = logging.getLogger("framework.application")
 
 WORKERS = 32
+BUFFERED_BODY_BYTES = 1 << 20  # a body up to this size is there before a thread begins with it
 _HOP_BY_HOP = frozenset(
     (
         "connection",
@@ -62,9 +66,22 @@ class WSGIContainer(Foreign):
         super().__init__(type(application).__name__)
         self.wsgi_application = application
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="wsgi")
+        self._running: set[asyncio.Task[None]] = set()
 
     def __call__(self, request: HTTPRequest) -> Awaitable[None]:
         return self._serve(request)
+
+    def body_receiver(self, request: HTTPRequest) -> BodyReceiver | None:
+        """Who takes a large body while it arrives; None for another, which is buffered."""
+        length = request.find_header(b"content-length")
+        if length is None or int(length) <= BUFFERED_BODY_BYTES:
+            return None
+        return _Upload(_Body(asyncio.get_running_loop(), int(length)), lambda body: self._spawn(request, body))
+
+    def _spawn(self, request: HTTPRequest, body: "_Body") -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(request, body))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     async def shut_down(self) -> None:
         """End the threads once what they do is done."""
@@ -104,17 +121,22 @@ class WSGIContainer(Foreign):
             environ["CONTENT_LENGTH"] = str(len(request.body))
         return environ
 
-    async def _serve(self, request: HTTPRequest) -> None:
+    async def _serve(self, request: HTTPRequest, body: "_Body | None" = None) -> None:
         loop = asyncio.get_running_loop()
         answer = _Answer(request, loop)
-        await loop.run_in_executor(self._threads, self._run, request, answer)
+        await loop.run_in_executor(self._threads, self._run, request, answer, body)
+        if body is not None:
+            body.break_off()
         self.record(request, answer.status or 499)
 
-    def _run(self, request: HTTPRequest, answer: "_Answer") -> None:
+    def _run(self, request: HTTPRequest, answer: "_Answer", body: "_Body | None") -> None:
         """Runs on a thread: the application from its call to its close()."""
         pieces: Iterable[bytes] | None = None
         try:
-            pieces = self.wsgi_application(self.environ(request), answer.start_response)
+            environ = self.environ(request)
+            if body is not None:
+                environ["wsgi.input"] = io.BufferedReader(body)
+            pieces = self.wsgi_application(environ, answer.start_response)
             if isinstance(pieces, list | tuple) and len(pieces) <= 1:
                 answer.body_length = sum(map(len, pieces))
             for piece in pieces:
@@ -135,8 +157,92 @@ class WSGIContainer(Foreign):
                     logger.exception("%s %s: close() failed", request.method, request.path)
 
 
-class _ClientGone(Exception):
-    """Nobody is there to take the answer."""
+class _ClientGone(ConnectionResetError):
+    """Nobody is there to take the answer, or to send the rest of the body."""
+
+
+class _Body(io.RawIOBase):
+    """A body while it arrives: fed on the loop, read as a file by the application's thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, length: int) -> None:
+        self._loop = loop
+        self._changed = threading.Condition()
+        self._pieces: deque[memoryview] = deque()
+        self._held = 0
+        self._left = length  # bytes that have not arrived
+        self._is_broken = False
+        self._room: asyncio.Future[None] | None = None
+
+    def feed(self, piece: bytes) -> Awaitable[None] | None:
+        """Take a piece; None, or what to wait for until there is room for another."""
+        with self._changed:
+            self._pieces.append(memoryview(piece))
+            self._held += len(piece)
+            self._left -= len(piece)
+            self._changed.notify()
+            # Nothing comes behind the last piece: the connection is free for the next request once it is here.
+            if self._left and self._held > BUFFERED_BODY_BYTES:
+                self._room = self._loop.create_future()
+            return self._room
+
+    def break_off(self) -> None:
+        """Nothing more will arrive, or be wanted."""
+        with self._changed:
+            self._is_broken = True
+            self._changed.notify()
+        self._make_room()
+
+    def _make_room(self) -> None:
+        room, self._room = self._room, None
+        if room is not None and not room.done():
+            room.set_result(None)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with self._changed:
+            while not self._pieces and self._left:
+                if self._is_broken:
+                    raise _ClientGone("the client left before its body was here")
+                self._changed.wait()
+            if not self._pieces:
+                return 0
+            piece = self._pieces.popleft()
+            count = min(len(buffer), len(piece))
+            buffer[:count] = piece[:count]
+            if count < len(piece):
+                self._pieces.appendleft(piece[count:])
+            self._held -= count
+            if self._room is not None and self._held <= BUFFERED_BODY_BYTES // 2:
+                self._loop.call_soon_threadsafe(self._make_room)
+            return count
+
+
+class _Upload:
+    """Carries a body to its reader. `start` is called once it is whole, or more than is buffered."""
+
+    def __init__(self, body: _Body, start: Callable[[_Body], None]) -> None:
+        self._body = body
+        self._start = start
+        self._is_started = False
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        waiting = self._body.feed(chunk)
+        if waiting is not None:
+            self._start_once()
+        return waiting
+
+    def body_complete(self) -> None:
+        self._start_once()
+
+    def _start_once(self) -> None:
+        if not self._is_started:
+            self._is_started = True
+            self._start(self._body)
+
+    def connection_lost(self) -> None:
+        self._body.break_off()
 
 
 class _Answer:

@@ -1,8 +1,10 @@
 """Foreign applications on our server, and our handlers under a foreign one; Flask and Django are the real ones."""
 
 import asyncio
+import hashlib
 import io
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -162,6 +164,79 @@ def test_length_without_body_where_there_is_none() -> None:
     )
     assert (head.headers["content-length"], same.headers["content-length"], get.body) == ("3", "3", b"abc")
     assert "content-length" not in none.headers
+
+
+def _digest_of_input(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+    digest = hashlib.sha256()
+    left = int(environ["CONTENT_LENGTH"])
+    while left and (piece := environ["wsgi.input"].read(min(left, 50_000))):
+        digest.update(piece)
+        left -= len(piece)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [digest.hexdigest().encode()]
+
+
+@pytest.mark.parametrize("size", [1, 1 << 20, (1 << 20) + 1, 20_000_000])
+def test_body_arrives_whatever_its_size_and_the_connection_is_kept(size: int) -> None:
+    body = os.urandom(size)
+    replies = _ask(validator(_digest_of_input), ("POST", "/", {}, body), ("POST", "/", {}, body[::-1]))
+    expected = [hashlib.sha256(one).hexdigest().encode() for one in (body, body[::-1])]
+    assert [reply.body for reply in replies] == expected
+    assert "connection" not in replies[0].headers
+
+
+def test_large_body_is_never_held_as_a_whole() -> None:
+    held: list[int] = []
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        body = environ["wsgi.input"]
+        lines = 0
+        for _ in body:
+            lines += 1
+            held.append(body.raw._held)
+        start_response("200 OK", [])
+        return [b"%d" % lines]
+
+    (reply,) = _ask(application, ("PUT", "/", {}, (b"x" * 999 + b"\n") * 30_000))
+    assert reply.body == b"30000"
+    assert max(held) < 2_000_000
+
+
+def test_large_body_that_nobody_reads_and_one_that_breaks_off(caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[str] = []
+    broken = threading.Event()
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        if environ["PATH_INFO"] == "/refuse":
+            start_response("403 Forbidden", [("Content-Length", "2")])
+            return [b"no"]
+        try:
+            environ["wsgi.input"].read()
+        except OSError as error:
+            seen.append(str(error))
+            broken.set()
+            raise
+        return []
+
+    async def scenario() -> tuple[int, dict[str, str]]:
+        container = WSGIContainer(application)
+        async with serving(container) as port:
+            client = Client("127.0.0.1", port)
+            refused = await client.request("POST", "/refuse", {}, bytes(5_000_000))
+            client.close()
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5000000\r\n\r\n" + bytes(3_000_000))
+            await writer.drain()
+            writer.transport.abort()
+            await asyncio.to_thread(broken.wait, 10)
+            await container.shut_down()
+        return refused.status, refused.headers
+
+    with caplog.at_level(logging.ERROR):
+        status, headers = asyncio.run(scenario())
+    assert (status, headers["connection"]) == (403, "close")
+    assert seen == ["the client left before its body was here"]
+    assert not caplog.records
 
 
 def test_application_does_not_end_the_process(caplog: pytest.LogCaptureFixture) -> None:
