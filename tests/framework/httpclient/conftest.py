@@ -24,6 +24,8 @@ http {{
         root {folder}/html; client_max_body_size 100m;
         location /hello {{ return 200 "$server_protocol $connection"; }}
         location /secret {{ auth_basic realm; auth_basic_user_file {folder}/users; try_files /secret.txt =404; }}
+        location /kept {{ dav_methods PUT; client_body_timeout 5s; }}
+        location /slow {{ limit_rate 1000; }}
         location /big {{ gzip on; gzip_types *; }}
     }}
 }}
@@ -42,6 +44,7 @@ def nginx(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Ite
     (folder / "html").mkdir()
     (folder / "html/secret.txt").write_text("for you only")
     (folder / "html/big").write_bytes(bytes(8 << 20))
+    (folder / "html/slow").write_bytes(bytes(1 << 20))
     (folder / "users").write_text("me:{PLAIN}pass wörd%20\n")
     chain, key = authority.issue("localhost")
     port = free_port()

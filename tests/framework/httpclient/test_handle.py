@@ -112,25 +112,26 @@ def test_client_certificate_is_not_shown_by_the_next_request(authority):
     assert run_with_client(use) == [b"known", b"unknown", b"known", b"unknown"]
 
 
-def answer_digest(request):
+def answer_digest(request, status="401 Unauthorized", asks="WWW-Authenticate", answers="Authorization"):
     """Asks for a digest (RFC 7616, SHA-256) of me:secret, and computes it anew."""
-    given = dict(re.findall(r'(\w+)="?([^",]*)"?', request.headers.get("Authorization", "")))
+    given = dict(re.findall(r'(\w+)="?([^",]*)"?', request.headers.get(answers, "")))
 
     def digest(text):
         return hashlib.sha256(text.encode()).hexdigest()
 
+    # Of a proxy's request libcurl takes the path alone, as browsers do.
+    target = request.uri.removeprefix("http://far.example")
     expected = None
     if given:
         middle = f"{given['nonce']}:{given['nc']}:{given['cnonce']}:{given['qop']}"
-        expected = digest(f"{digest('me:r:secret')}:{middle}:{digest(request.method + ':' + request.uri)}")
+        expected = digest(f"{digest('me:r:secret')}:{middle}:{digest(request.method + ':' + target)}")
     if given and given["response"] == expected:
         body = b"digested " + request.body
         request.connection.answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
     else:
-        request.connection.answer(
-            b'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm="r", qop="auth", algorithm=SHA-256, '
-            b'nonce="n"\r\nContent-Length: 2\r\n\r\nno'
-        )
+        question = 'Digest realm="r", qop="auth", algorithm=SHA-256, nonce="n"'
+        head = f"HTTP/1.1 {status}\r\n{asks}: {question}\r\nContent-Length: 2\r\n\r\nno"
+        request.connection.answer(head.encode())
 
 
 def test_digest_authentication():
@@ -152,6 +153,30 @@ def test_digest_authentication():
 
     assert run_with_client(use) == [b"digested ", b"digested body", b"digested piece"]
     assert [line.split()[1] for line in lines if line.startswith("HTTP/")] == ["200", "401", "401"]
+
+
+def test_digest_authentication_at_a_proxy():
+    seen = []
+
+    def proxy(request):
+        seen.append("Authorization" in request.headers)
+        answer_digest(request, "407 Proxy Authentication Required", "Proxy-Authenticate", "Proxy-Authorization")
+
+    async def use(client):
+        async with serving(proxy) as port:
+            fields = {
+                "proxy_host": "127.0.0.1",
+                "proxy_port": port,
+                "proxy_username": "me",
+                "proxy_auth_mode": "digest",
+            }
+            good = await client.fetch("http://far.example/x", proxy_password="secret", **fields)
+            with pytest.raises(HTTPError) as caught:
+                await client.fetch("http://far.example/x", proxy_password="wrong", **fields)
+            return good.body, caught.value.code
+
+    assert run_with_client(use) == (b"digested ", 407)
+    assert not any(seen)
 
 
 @pytest.mark.parametrize("name", ["auth_username", "auth_password", "proxy_username", "client_cert", "auth_mode"])

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from framework.httpclient import CurlError, HTTPError
+from framework.httpclient import BodyTooLargeError, CurlError, HTTPError, HTTPTimeoutError
 from framework.testing import serving
 from tests.framework.httpclient.conftest import run_with_client
 
@@ -40,6 +40,53 @@ def test_http2_streams_down_with_back_pressure(nginx, authority):
 
     assert run_with_client(use).headers["Content-Encoding"] == "gzip"
     assert taken == 8 << 20
+
+
+def test_http2_streams_up_with_back_pressure(nginx, authority):
+    pieces = [bytes([number]) * 100_000 for number in range(40)]
+
+    async def produce(write):
+        for piece in pieces:
+            await write(piece)
+
+    async def use(client):
+        fields = {"ca_certs": authority.file}
+        for headers in ({}, {"Content-Length": "4000000"}):
+            sent = await client.fetch(
+                nginx + "/kept", method="PUT", body_producer=produce, headers=headers, raise_error=False, **fields
+            )
+            assert (sent.http_version, sent.code in (201, 204)) == ("HTTP/2", True)
+            assert (await client.fetch(nginx + "/kept", **fields)).body == b"".join(pieces)
+        sent = await client.fetch(nginx + "/kept", method="PUT", body=b"short", **fields)
+        return sent.code, (await client.fetch(nginx + "/kept", **fields)).body
+
+    assert run_with_client(use) == (204, b"short")
+
+
+def test_http2_stream_that_is_given_up_does_not_hurt_the_others(nginx, authority):
+    async def use(client):
+        fields = {"ca_certs": authority.file}
+        await client.fetch(nginx + "/hello", **fields)
+        slow = [client.fetch(nginx + "/slow", **fields) for _ in range(5)]
+        timed = client.fetch(nginx + "/slow", request_timeout=0.3, **fields)
+        other = client.fetch(nginx + "/big", **fields)
+        failing = client.fetch(nginx + "/big", streaming_callback=lambda chunk: 1 / 0, **fields)
+        limited = client.fetch(nginx + "/big", max_body_bytes=100_000, **fields)
+        with pytest.raises(ZeroDivisionError):
+            await failing
+        with pytest.raises(BodyTooLargeError):
+            await limited
+        with pytest.raises(HTTPTimeoutError, match="while receiving the body"):
+            await timed
+        for fetch in slow:
+            fetch.cancel()
+        whole = await other
+        again = await client.fetch(nginx + "/hello", **fields)
+        return len(whole.body), again.body, again.time_info["connect"]
+
+    size, body, connecting_s = run_with_client(use)
+    assert (size, body[:8]) == (8 << 20, b"HTTP/2.0")
+    assert connecting_s == 0  # the connection has outlived all of it
 
 
 def test_basic_authentication_before_nginx(nginx, authority):
