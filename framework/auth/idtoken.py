@@ -2,19 +2,20 @@
 
 OpenID Connect Core 1.0 §3.1.3.7. The signature is joserfc's work; what it must be signed with, and every claim, is
 looked at here. Pure functions: keys, time and expectations come in as values.
+
+joserfc brings cryptography with it, a third of a frontend's memory: it is loaded when somebody first signs in this way.
 """
 
 import base64
 import hashlib
 import hmac
 import math
-from typing import Any
-
-from joserfc import jws
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from typing import TYPE_CHECKING, Any
 
 from framework.auth.base import AuthError, parse_json
+
+if TYPE_CHECKING:
+    from joserfc.jwk import KeySet
 
 # Never "none", and never HMAC: its key would be one that the provider publishes (algorithm confusion).
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519")
@@ -23,12 +24,15 @@ _MAX_TOKEN_BYTES = 32_768
 _HASHES = {"256": hashlib.sha256, "384": hashlib.sha384, "512": hashlib.sha512}
 
 
-def import_keys(document: dict[str, Any]) -> KeySet:
+def import_keys(document: dict[str, Any]) -> "KeySet":
     """The public keys of a JWK set that can verify signatures; others, and those that are malformed, are left out.
 
     Raises:
         AuthError: none is left.
     """
+    from joserfc.errors import JoseError
+    from joserfc.jwk import KeySet
+
     keys = document.get("keys")
     usable = []
     for key in keys if isinstance(keys, list) else []:
@@ -62,12 +66,16 @@ def read_header(token: str) -> dict[str, Any]:
     return header
 
 
-def verify(token: str, keys: KeySet) -> dict[str, Any]:
+def verify(token: str, keys: "KeySet") -> dict[str, Any]:
     """The claims of a token that is signed with one of the keys.
 
     Raises:
         AuthError: it is not.
     """
+    from joserfc import jws
+    from joserfc.errors import JoseError
+    from joserfc.jwk import KeySet
+
     header = read_header(token)
     if "kid" not in header and len(keys.keys) > 1:
         kind = {"R": "RSA", "P": "RSA"}.get(header["alg"][0], "OKP" if header["alg"].startswith("Ed") else "EC")

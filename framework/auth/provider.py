@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-from joserfc.jwk import KeySet
 
 from framework.auth.base import AuthError
 from framework.auth.idtoken import import_keys
+
+if TYPE_CHECKING:
+    from joserfc.jwk import KeySet
 
 METADATA_KEPT_S = 3600.0
 # A token with a key that we do not know makes us ask for the keys: not more often than this, whoever sends such tokens.
@@ -43,7 +44,7 @@ class Provider:
                 self._metadata_until = time.monotonic() + METADATA_KEPT_S
             return self._metadata
 
-    async def keys(self, ask: Ask, kid: str | None) -> KeySet:
+    async def keys(self, ask: Ask, kid: str | None) -> "KeySet":
         """The provider's keys, the one called `kid` among them if it has it; asked for again when one is unknown.
 
         Raises:
@@ -54,7 +55,8 @@ class Provider:
             known = self._keys
             is_missing = known is None or (kid is not None and all(key.kid != kid for key in known.keys))
             if is_missing and time.monotonic() - self._keys_asked_at >= KEYS_PAUSE_S:
-                keys = import_keys(await ask(metadata["jwks_uri"]))
+                # The first time, this loads cryptography: a tenth of a second that the loop must not wait.
+                keys = await asyncio.to_thread(import_keys, await ask(metadata["jwks_uri"]))
                 self._keys_asked_at = time.monotonic()
                 known = self._keys = keys
             if known is None:

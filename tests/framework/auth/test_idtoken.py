@@ -1,6 +1,8 @@
 """Tokens by themselves; what becomes of a sign-in with a wrong one is in test_openid_connect."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -64,3 +66,9 @@ def test_sign_in_that_is_too_old():
     check_claims(good, "i", "c", "n", 1000, 100)
     with pytest.raises(AuthError, match="too long ago"):
         check_claims({**good, "auth_time": 700}, "i", "c", "n", 1000, 100)
+
+
+def test_cryptography_waits_for_the_first_token() -> None:
+    program = "import framework.auth, sys; print({'joserfc', 'cryptography'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
