@@ -136,7 +136,8 @@ def be_polite(port: int, seconds: float) -> Manners:
 
 def connect(port: int) -> socket.socket:
     """An open connection that has patience, but not without end."""
-    return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+    # From another address than the attackers: nginx bounds what one address may have.
+    return socket.create_connection(("127.0.0.1", port), PATIENCE_S, ("127.0.0.2", 0))
 
 
 def ask(connection: socket.socket) -> None:

@@ -60,7 +60,7 @@ def hold_idle(server: Server, count: int) -> list[socket.socket]:
     held = []
     for _ in range(count):
         # From another address than all others, for an address has 28,000 ports.
-        held.append(socket.create_connection(("127.0.0.1", server.command.port), 10, ("127.0.0.2", 0)))
+        held.append(socket.create_connection(("127.0.0.1", server.command.port), 10, ("127.0.0.3", 0)))
         beside.ask(held[-1])
     return held
 

@@ -4,8 +4,8 @@
 
 Needs `slowhttptest` (Debian's package). Slow heads (slowloris), slow bodies, slow reading, against one frontend by TCP,
 or against the configured nginx before one; a tenth of the connections comes each second. Prints for each what a polite
-client saw, and what it cost the frontend. Ends with exit 1 if the p99 is 100 ms or more, a request failed, or it grew by
-60 MB or more (4,000 files under way are 13 KB each).
+client saw, and what it cost the frontend. Ends with exit 1 if the p99 is 100 ms or more, a request failed, or the
+frontend grew by 60 MB or more (4,000 files under way are 13 KB each).
 """
 
 import argparse
