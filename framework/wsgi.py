@@ -470,8 +470,13 @@ def _read_request(environ: Environ, connection: _Collected) -> HTTPRequest:
             headers[key.replace("_", "-").title()] = str(environ[key])
     if "Host" not in headers:
         headers["Host"] = f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
-    length = str(environ.get("CONTENT_LENGTH") or "0")
-    body = environ["wsgi.input"].read(int(length)) if length.isdigit() and int(length) else b""
+    length = str(environ.get("CONTENT_LENGTH") or "")
+    if _LENGTH.fullmatch(length):
+        body = environ["wsgi.input"].read(int(length)) if int(length) else b""
+    elif environ.get("wsgi.input_terminated"):  # chunked, by a server that ends the input where the body ends
+        body = b"".join(iter(lambda: environ["wsgi.input"].read(65_536), b""))
+    else:
+        body = b""
     return HTTPRequest(
         environ["REQUEST_METHOD"],
         target or "/",

@@ -314,10 +314,11 @@ class _Later(web.RequestHandler):
 
 
 def _call(
-    application: Any, method: str, path: str, query: str = "", body: bytes = b""
+    application: Any, method: str, path: str, query: str = "", body: bytes = b"", is_chunked: bool = False
 ) -> tuple[str, dict[str, str], bytes]:
     environ: dict[str, Any] = {"REQUEST_METHOD": method, "SCRIPT_NAME": "", "PATH_INFO": path, "QUERY_STRING": query}
-    environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body)), "CONTENT_TYPE": "text/plain"}
+    environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_TYPE": "text/plain"}
+    environ |= {"wsgi.input_terminated": True} if is_chunked else {"CONTENT_LENGTH": str(len(body))}
     setup_testing_defaults(environ)
     seen: list[Any] = []
 
@@ -336,6 +337,7 @@ def test_our_handlers_under_wsgi() -> None:
     status, headers, body = _call(application, "GET", "/hello/\xc3\xbc", "q=1")
     assert (status, headers["X-Mark"], body.decode()) == ("200 OK", "1", "hello ü 1")
     assert _call(application, "POST", "/hello/x", body=b"sent")[2] == b"sent"
+    assert _call(application, "POST", "/hello/x", body=b"s" * 100_000, is_chunked=True)[2] == b"s" * 100_000
     assert _call(application, "GET", "/nothing")[0].startswith("404")
     assert _call(application, "HEAD", "/hello/x")[2] == b""
 
