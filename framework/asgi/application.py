@@ -9,6 +9,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, BinaryIO
+from urllib.parse import quote
 
 from framework.asgi.exchange import ASGIError
 from framework.asgi.pretended import PretendedTransport
@@ -21,6 +22,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 _FILE_PIECE_BYTES = 256 * 1024
+_PATH_CHARACTERS = "/:@!$&'()*+,;="  # besides unreserved ones (RFC 3986 §3.3)
 # What a websocket's handshake needs, and what ASGI servers may keep for themselves.
 _HANDSHAKE = {
     "Connection": "Upgrade",
@@ -146,7 +148,8 @@ def read_request(scope: Scope, connection: "Outgoing", more: dict[str, str] | No
     for text, given in (more or {}).items():
         headers[text] = given
     raw_path = scope.get("raw_path")
-    target = raw_path.decode("latin-1").partition("?")[0] if raw_path else scope["path"]
+    # A server need not say how the path was spelled.
+    target = raw_path.decode("latin-1").partition("?")[0] if raw_path else quote(scope["path"], _PATH_CHARACTERS)
     if scope.get("query_string"):
         target += "?" + scope["query_string"].decode("latin-1")
     client = scope.get("client") or ("127.0.0.1", 0)

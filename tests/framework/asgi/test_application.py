@@ -156,6 +156,25 @@ def test_other_scopes_are_refused():
         asyncio.run(ASGIApplication(lambda request: None)({"type": "mail"}, None, None))
 
 
+@pytest.mark.parametrize("raw_path", [{}, {"raw_path": None}, {"raw_path": b"/a%20b%3F/%C3%BC"}])
+def test_path_is_spelled_whatever_the_server_tells(raw_path):
+    seen = []
+
+    def application(request):
+        seen.append((request.path, request.uri))
+        request.connection.answer(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    async def receive():
+        return {"type": "http.request"} if not seen else await asyncio.Event().wait()
+
+    async def send(message):
+        pass
+
+    scope = {"type": "http", "method": "GET", "http_version": "1.1", "path": "/a b?/ü", "query_string": b"q=1"}
+    asyncio.run(ASGIApplication(application)({**scope, "headers": [(b"host", b"h")], **raw_path}, receive, send))
+    assert seen == [("/a%20b%3F/%C3%BC", "/a%20b%3F/%C3%BC?q=1")]
+
+
 def test_chunks_that_come_in_pieces():
     dechunker = Dechunker()
     data = b"3\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n"
