@@ -138,7 +138,13 @@ def connection_memory(results: Results, limit: float) -> str:
 
 def fan_out(results: Results, limit: float) -> str:
     """What one event costs for each who waits."""
-    return f"Each answer takes {_us(results, 'crowd', 'crowd', 'squall')}, one after the other on one core."
+    requests, seconds, ours, theirs = (
+        results.value("crowd", "crowd", "squall", what) for what in ("requests", "seconds", "cpu_us", "load_us")
+    )
+    return (
+        f"Of the {seconds:.2f} s the frontend computed for {ours * requests / 1e6:.2f} "
+        f"({ours:.1f} µs for each answer), the load generator, on another core, for {theirs * requests / 1e6:.2f}."
+    )
 
 
 def templates(results: Results, limit: float) -> str:

@@ -41,6 +41,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--list", action="store_true", help="say who there is, and end")
     parsed = parser.parse_args(arguments)
+    asked = (parsed.peers, parsed.jobs, parsed.loads, parsed.stack, parsed.memory)
+    if parsed.publish and asked != ("", ",".join(JOBS), ",".join(LOADS), "yes", "yes"):
+        parser.error("--publish: expected a whole run; a part of one would take the rest off the page")
     if parsed.stack == "only":
         parsed.jobs, parsed.memory = "none", "no"
     for name, known in (("jobs", {*JOBS, "none"}), ("loads", {*LOADS})):
