@@ -15,7 +15,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS parts (
 
 MAX_KEY_CHARACTERS = 1024  # no key has more: it has at most as many bytes
 _LAST = chr(0x10FFFF)
+_RESERVE_BYTES = 256 * 1024  # let go when an object is to be deleted on a full disk
 
 
 class StoreError(FrameworkError):
@@ -126,6 +127,8 @@ class Store:
         self.drafts = self.root / "drafts"
         for directory in (self.files, self.drafts):
             directory.mkdir(parents=True, exist_ok=True)
+        self._reserve = self.root / "reserve"
+        self._keep_reserve()
         self._local = threading.local()  # a connection to the index for each thread
         self._connections: list[sqlite3.Connection] = []
         with self._transaction() as index:
@@ -144,6 +147,12 @@ class Store:
             self._local.index = index
             self._connections.append(index)
         return index
+
+    def _keep_reserve(self) -> None:
+        """Hold some room back, if there is any."""
+        with suppress(OSError):
+            if not self._reserve.exists():
+                self._reserve.write_bytes(bytes(_RESERVE_BYTES))
 
     def close(self) -> None:
         """Close every thread's connection to the index; the store is not to be used after this."""
@@ -260,11 +269,19 @@ class Store:
             StoreError: 404, if there is no such bucket.
         """
         self.check_bucket(bucket)
+        try:
+            old = self._delete(bucket, key)
+        except sqlite3.OperationalError:
+            # To forget an object takes room as well: on a full disk nobody could make any.
+            self._reserve.unlink(missing_ok=True)
+            old = self._delete(bucket, key)
+        self._remove_files(old)
+        self._keep_reserve()
+
+    def _delete(self, bucket: str, key: str) -> list[str]:
         with self._transaction() as index:
-            old = index.execute(
-                "DELETE FROM objects WHERE bucket = ? AND key = ? RETURNING file", (bucket, key)
-            ).fetchall()
-        self._remove_files([row[0] for row in old])
+            statement = "DELETE FROM objects WHERE bucket = ? AND key = ? RETURNING file"
+            return [row[0] for row in index.execute(statement, (bucket, key))]
 
     def list_objects(self, bucket: str, prefix: str, delimiter: str, after: str, limit: int) -> Listing:
         """Up to `limit` names that begin with `prefix` and sort behind `after`, rolled up at the delimiter.

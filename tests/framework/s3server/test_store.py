@@ -116,6 +116,33 @@ except OSError as error:
     assert done.stdout == "True []\n"
 
 
+def test_full_disk_lets_objects_be_deleted(tmp_path: Path) -> None:
+    """A limit for the process's files stands for the disk: the index's log can't grow, until the reserve is gone."""
+    program = """
+import resource, sqlite3, sys
+from framework.s3server import store as stores
+class Disk(stores.Store):
+    def _delete(self, bucket, key):
+        limit = 200_000 if not self._reserve.exists() else self.size_of_log()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+        try:
+            return super()._delete(bucket, key)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    def size_of_log(self):
+        return (self.root / "index.sqlite-wal").stat().st_size
+store = Disk(sys.argv[1])
+store.create_bucket("bucket")
+draft = store.begin()
+draft.write(b"x")
+store.put("bucket", "key", draft, 1, "", {})
+store.delete("bucket", "key")
+print(store.find("bucket", "key"), store._reserve.stat().st_size, len([*store.files.rglob("*.*")]))
+"""
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.stdout == "None 262144 0\n", done.stderr
+
+
 def test_list_objects_sorts_keys_by_their_bytes(store: Store) -> None:
     keys = ["é", "z", "A", "a", "\U0001f600", "\ufffd"]
     for key in keys:
