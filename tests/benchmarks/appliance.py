@@ -29,7 +29,7 @@ from tests.benchmarks.servers import Server
 from tests.benchmarks.targets import judge, list_ratios
 
 JOB = "appliance"
-OURS, LIMIT = "the appliance", "nginx alone, a constant"
+OURS, LIMIT = "the appliance", "nginx, a constant"
 PEERS = ("squall", "tornado", "flask", "fastapi")
 Say = Callable[[str], object]
 
@@ -158,7 +158,7 @@ def draw_appliance(results: Results, folder: Path) -> list[str]:
             found = results.summary(JOB, load, name, "rate")
             if found:
                 color = choose_color("squall" if name == OURS else "constant")
-                bars.append(Bar(f"{name}, {load}", found.median, found.low, found.high, color))
+                bars.append(Bar(f"{name}\n{load}", found.median, found.low, found.high, color))
     draw("Through nginx, ApacheBench", "requests per second, more is better", bars, folder / JOB)
     return [JOB]
 

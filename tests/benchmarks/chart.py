@@ -39,7 +39,7 @@ def draw(title: str, unit: str, bars: Sequence[Bar], path: Path) -> list[Path]:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    names = [textwrap.fill(bar.name, NAME_WIDTH) for bar in bars][::-1]
+    names = ["\n".join(textwrap.fill(line, NAME_WIDTH) for line in bar.name.split("\n")) for bar in bars][::-1]
     lines = max((name.count("\n") + 1 for name in names), default=1)
     figure = Figure(figsize=(5.4, 0.95 + (0.14 + 0.16 * lines) * len(bars)), layout="constrained")
     axes = figure.subplots()

@@ -38,6 +38,9 @@ strict parsing, metrics, and the access log, which the others have off. On TCP i
 `listen` takes; the limits have that too. `constant on uvloop` and `nginx constant` are no contestants but limits: the
 first answers whatever arrives with the same bytes, without looking at it.
 
+The asyncio peers have asyncmy, whose protocol is compiled. Flask and Django have PyMySQL: mysqlclient, which Django's
+pages prefer, must be compiled on the spot, and would take something off their rows.
+
 Behind nginx, nobody is pinned: nginx, the backends (as many as there are cores) and the load generator share the cores.
 """
 

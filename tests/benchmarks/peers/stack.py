@@ -196,6 +196,7 @@ def _start_squall(name: str, plan: Plan, folder: Path, processes: int, stack: Ex
         "FRONTENDS_DIR": str(folder / "frontends"),
         "CONTROL_DIR": str(control),
         "SLOTS": str(processes),
+        "LOG_FORMAT": "json",
     }
     python = python_of(plan.environments, "main")
     commands = [
