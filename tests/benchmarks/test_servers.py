@@ -119,6 +119,13 @@ def test_core_of_the_load_is_given_back() -> None:
     assert os.sched_getaffinity(0) == before
 
 
+def test_server_has_the_other_core(tmp_path: Path) -> None:
+    core = choose_cores()[0]
+    command = dataclasses.replace(make_command("Hello, world", tmp_path), core=core)
+    with on_core_of_load(), Server(command, tmp_path) as server:
+        assert os.sched_getaffinity(server.pid) == ({core} if core is not None else os.sched_getaffinity(0))
+
+
 def test_cpu_time_is_counted_finely() -> None:
     before, begun_s = accounting.measure([os.getpid()]), time.process_time()
     while time.process_time() - begun_s < 0.003:
