@@ -37,6 +37,7 @@ class Job:
         "deadline",
         "future",
         "is_kept",
+        "is_patient",
         "is_repeated",
         "is_stream",
         "may_repeat",
@@ -54,6 +55,7 @@ class Job:
         self.is_stream = False
         self.may_repeat = False  # whatever the statement looks like
         self.is_repeated = False
+        self.is_patient = False  # its turn has been put off once, for a connection that was being opened
 
 
 class Owner(Protocol):

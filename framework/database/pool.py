@@ -51,6 +51,9 @@ class Pool(Statements):
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         self.address = address
+        self.size = size
+        self.acquire_timeout_s = acquire_timeout_s
+        self.statement_timeout_s = statement_timeout_s
         self.slow_s = slow_s
         self._turns = Turns(address, size, acquire_timeout_s, statement_timeout_s, max_answer_bytes)
 

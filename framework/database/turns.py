@@ -7,6 +7,7 @@ cost a tenth of it.
 
 import asyncio
 import contextvars
+import math
 import time
 from collections import deque
 from collections.abc import Coroutine
@@ -26,6 +27,7 @@ from framework.log import gen_log
 # was written.
 _SERVERS_SHARE = 0.9
 _NEVER = float("inf")
+_PAUSE_S = 0.2  # a server that has no connection to spare is not asked for one without a break
 
 
 class Turns:
@@ -52,7 +54,9 @@ class Turns:
         self._suspect_before = 0.0  # connections last used before this instant are tested first
         self._watch: asyncio.TimerHandle | None = None
         self._watch_at = _NEVER
+        self._open_again_at = 0.0  # while there are others, after one could not be opened
         self._abandoned: list[int] = []
+        self._is_ending = False
         self._is_closed = False
 
     def __repr__(self) -> str:
@@ -77,7 +81,10 @@ class Turns:
             DatabaseUnavailable: the turns are closed.
         """
         if self._idle and not self._queue and self._idle[-1].used_at >= self._trusted_since():
-            self._start(self._idle.pop(), job)  # the one used last
+            channel = self._idle.pop()  # the one used last
+            self._start(channel, job)
+            if channel.job is None:
+                self._pass_on(channel)  # the values did not fit
             return
         if self._is_closed:
             raise DatabaseUnavailable(f"{self.address}: the pool is closed")
@@ -146,6 +153,7 @@ class Turns:
         self._channels, self._idle, self._queue = set(), [], deque()
         self._tasks, self._opening, self._testing = set(), 0, 0
         self._watch, self._watch_at = None, _NEVER
+        self._abandoned, self._is_ending = [], False
         self._loop = loop
 
     def _supply(self) -> None:
@@ -159,11 +167,14 @@ class Turns:
                 else:
                     self._testing += 1
                     self._spawn(self._test(channel))
-            elif len(self._channels) + self._opening < self.size:
+            elif len(self._channels) + self._opening < self.size and self._may_open():
                 self._opening += 1
                 self._spawn(self._open())
             else:
                 return
+
+    def _may_open(self) -> bool:
+        return not self._channels or time.monotonic() >= self._open_again_at
 
     def _trusted_since(self) -> float:
         return max(self._suspect_before, time.monotonic() - PING_AFTER_IDLE_S)
@@ -187,8 +198,6 @@ class Turns:
             channel.start(job, deadline)
         except Exception as error:  # the values don't fit the statement: the caller's error
             _fail(job, error)
-            if not channel.is_leased and channel not in self._idle:
-                self._pass_on(channel)
             return
         if deadline < self._watch_at:
             self.set_deadline(job, deadline)
@@ -285,7 +294,11 @@ class Turns:
         """
         limit = seconds * _SERVERS_SHARE
         patience = 60 if seconds else 3600  # the server's own limit for one piece that nobody takes: net_write_timeout
-        name = f"max_statement_time = {limit:.6f}" if self.is_mariadb else f"max_execution_time = {int(limit * 1000)}"
+        name = (
+            f"max_statement_time = {limit:.6f}"
+            if self.is_mariadb
+            else f"max_execution_time = {math.ceil(limit * 1000)}"
+        )
         return f"SET SESSION {name}, SESSION net_write_timeout = {patience}"
 
     def _give_up(self, error: Exception) -> None:
@@ -296,6 +309,7 @@ class Turns:
                 if not job.future.done():
                     _fail(job, error)
                     break
+        self._open_again_at = time.monotonic() + _PAUSE_S
         self._supply()
 
     def abandon(self, channel: Channel) -> None:
@@ -307,30 +321,33 @@ class Turns:
         self.drop(channel)
         if was_busy and not self._is_closed:
             self._abandoned.append(channel.db.thread_id())
-            if len(self._abandoned) == 1:
+            if not self._is_ending:
+                self._is_ending = True
                 self._spawn(self._end_abandoned())
 
     async def _end_abandoned(self) -> None:
         """One thread for all that have come together meanwhile: a server that is away is not asked for each."""
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._threads, self._kill_abandoned)
-        except (pymysql.err.Error, DatabaseUnavailable, OSError, EOFError, RuntimeError) as error:
-            gen_log.info("%s: abandoned statements were not ended: %s", self.address, error)
-        self._abandoned.clear()
+        while self._abandoned:
+            numbers, self._abandoned = self._abandoned, []
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._threads, self._kill, numbers)
+            except (pymysql.err.Error, DatabaseUnavailable, OSError, EOFError, RuntimeError) as error:
+                gen_log.info("%s: abandoned statements were not ended: %s", self.address, error)
+        self._is_ending = False
 
-    def _kill_abandoned(self) -> None:
+    def _kill(self, numbers: list[int]) -> None:
         """Runs on a thread."""
         db = self.address.connect(self.address.connect_timeout_s)
         try:
-            while self._abandoned:
-                number = self._abandoned[0]
+            for number in numbers:
                 # Numbers only grow, but begin anew with the server: then this one may be somebody else's.
                 if number < db.thread_id():
                     try:
                         db.kill(number)
                     except pymysql.err.OperationalError as error:
+                        if is_away(error):
+                            raise
                         gen_log.debug("%s: %s", self.address, error)  # it has ended by itself
-                del self._abandoned[0]
         finally:
             db._force_close()
 
@@ -374,7 +391,8 @@ class Turns:
                 self.abandon(channel)
         # A connection that is being opened has a time-out of its own: those at the head wait for it.
         for position, job in enumerate(list(self._queue)):
-            if job.deadline <= now and position < self._opening + self._testing:
+            if job.deadline <= now and position < self._opening + self._testing and not job.is_patient:
+                job.is_patient = True
                 job.deadline = now + self.address.connect_timeout_s
             elif job.deadline <= now:
                 busy = f"all {self.size} connections were busy for {self.acquire_timeout_s} s"

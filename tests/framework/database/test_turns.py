@@ -122,6 +122,37 @@ def test_server_with_no_connection_to_spare_costs_patience_not_errors(mysql_serv
     asyncio.run(scenario())
 
 
+def test_one_who_waits_for_a_connection_that_never_opens_is_told(doomed: Server) -> None:
+    """Another connection lives, but is leased: nobody can serve him, and he must not wait for ever."""
+
+    async def scenario() -> None:
+        async with _pool(doomed.socket, size=2, acquire_timeout_s=0.05, connect_timeout_s=0.1) as pool:
+            while not await _answers(pool):
+                pass
+            async with pool.transaction():
+                doomed.freeze()
+                try:
+                    with pytest.raises(PoolTimeout, match="all 2 connections were busy"):
+                        await pool.query("SELECT 1")
+                finally:
+                    doomed.thaw()
+
+    asyncio.run(scenario())
+
+
+def test_many_whose_values_do_not_fit_are_told_one_by_one(mysql_server: Server) -> None:
+    async def scenario() -> None:
+        async with _pool(mysql_server.socket, size=1, acquire_timeout_s=30) as pool:
+            first = asyncio.create_task(pool.query("SELECT SLEEP(0.05)"))
+            wrong = [asyncio.create_task(pool.query("SELECT %s, %s", 1)) for _ in range(3000)]
+            right = asyncio.create_task(pool.get("SELECT 1 AS one"))
+            answers = await asyncio.gather(first, *wrong, return_exceptions=True)
+            assert {type(answer) for answer in answers[1:]} == {TypeError}
+            assert await right == {"one": 1}
+
+    asyncio.run(scenario())
+
+
 def test_closing_waits_for_what_runs_and_refuses_what_waits(mysql_server: Server) -> None:
     async def scenario() -> None:
         async with _pool(mysql_server.socket, size=1) as pool:
