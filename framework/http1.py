@@ -54,12 +54,20 @@ _SPECIAL = _FRAMING + b"|" + _any_case("host", "x-real-ip", "x-scheme", "x-reque
 _REST = rb"[" + _TCHAR + rb"]*+:" + _FIELD_VALUE + rb"\r\n"
 # The repetition has an end, so that plain heads are within the usual limit of header lines without counting them.
 _MOST_LINES = 64
-_PLAIN_LINES = (
-    (rb"(?:[ABDFGJ-SU-WYZabdfgj-su-wyz!#$%&'*+\-.^_`|~0-9]" + _REST)
-    + (rb"|[Cc](?:ookie:" + _FIELD_VALUE + rb"\r\n|ontent-[Tt]ype:" + _FIELD_VALUE + rb"\r\n")
-    + (rb"|onnection: [Kk]eep-[Aa]live\r\n|[A-NP-Za-np-z]" + _REST + rb")|X-F" + _REST + rb"|(?!(?:" + _SPECIAL)
-    + (rb"):|[Ii][Ff]-)[" + _TCHAR + rb"]++:" + _FIELD_VALUE + rb"\r\n){0,%d}+" % _MOST_LINES)
-)
+
+
+def _plain_lines(special: bytes, others: bytes = b"") -> bytes:
+    """A pattern for lines of fields that are none of `special`; `others` is one more alternative, tried early."""
+    return (
+        (rb"(?:[ABDFGJ-SU-WYZabdfgj-su-wyz!#$%&'*+\-.^_`|~0-9]" + _REST)
+        + (rb"|[Cc](?:ookie:" + _FIELD_VALUE + rb"\r\n|ontent-[Tt]ype:" + _FIELD_VALUE + rb"\r\n")
+        + (rb"|onnection: [Kk]eep-[Aa]live\r\n|[A-NP-Za-np-z]" + _REST + rb")" + others + rb"|(?!(?:" + special)
+        + (rb"):|[Ii][Ff]-)[" + _TCHAR + rb"]++:" + _FIELD_VALUE + rb"\r\n){0,%d}+" % _MOST_LINES)
+    )
+
+
+_PLAIN_LINES = _plain_lines(_SPECIAL, rb"|X-F" + _REST)
+_DIRECT_LINES = _plain_lines(_SPECIAL + b"|" + _any_case("x-forwarded-for", "x-forwarded-proto"))
 MOST_PLAIN_FIELDS = 3 * _MOST_LINES + 8
 """Header lines that a head can have at most which the patterns below match."""
 # What stands in this group is looked up among what was valid before.
@@ -71,16 +79,25 @@ _PROXIED = (
     + (rb"X-Forwarded-Proto: https?\r\nX-Scheme: (https?)\r\n")
 )
 _LENGTH = rb"[Cc]ontent-[Ll]ength: ([0-9]{1,9})\r\n"
-_END = _PLAIN_LINES + rb"(?:\r\n|" + _LENGTH.replace(b"(", b"(?P<length>") + _PLAIN_LINES + rb"\r\n(?P<body>.*+))"
 
-match_plain_request = re.compile(_KNOWN + _END, re.DOTALL).fullmatch
+
+def _end(lines: bytes) -> bytes:
+    """A pattern for the rest of a head, and for a body if it has a length."""
+    return lines + rb"(?:\r\n|" + _LENGTH.replace(b"(", b"(?P<length>") + lines + rb"\r\n(?P<body>.*+))"
+
+
+match_plain_request = re.compile(_KNOWN + _end(_PLAIN_LINES), re.DOTALL).fullmatch
 """Matches a head whose start line and Host, its first group, are not checked: for those that were valid before. All
 other lines are valid, leave nothing for `Framing` to say, and are no condition (If-…) nor what a proxy says.
 Nothing follows the head, unless it has a Content-Length (group `length`); what follows then is in group `body`."""
-match_proxied_request = re.compile(_KNOWN + _PROXIED + _END, re.DOTALL).fullmatch
+match_proxied_request = re.compile(_KNOWN + _PROXIED + _end(_PLAIN_LINES), re.DOTALL).fullmatch
 """As match_plain_request, with groups 2 to 5 for what our nginx says: the request's id and start, client, scheme."""
 match_plain_head = re.compile(_KNOWN + _PLAIN_LINES + rb"\r\n").match
 """As match_plain_request, if the head has no Content-Length; anything may follow."""
+match_direct_request = re.compile(_KNOWN + _end(_DIRECT_LINES), re.DOTALL).fullmatch
+"""As match_plain_request, if the head has nothing of a proxy at all."""
+match_direct_head = re.compile(_KNOWN + _DIRECT_LINES + rb"\r\n").match
+"""As match_plain_head, if the head has nothing of a proxy at all."""
 _HOST_VALUE = rb"[Hh]ost: ([^\r]++)\r\n"
 match_late_host_head = re.compile(
     (rb"([^\r]++)\r\n(?!" + _any_case("host") + rb":)" + _PLAIN_LINES + rb"(?:" + _HOST_VALUE + _PLAIN_LINES + rb"(?:")

@@ -24,6 +24,8 @@ from framework.errors import ProtocolError
 from framework.http1 import (
     Framing,
     HeadReader,
+    match_direct_head,
+    match_direct_request,
     match_head,
     match_plain_head,
     match_plain_request,
@@ -77,8 +79,17 @@ class Connection(Calling):
         if self._state == IDLE:
             request = None
             server = self._server
-            proxied = match_proxied_request(data) if self.is_believed else None
-            match = proxied or match_plain_request(data)
+            proxied = None
+            may_tell = False  # the head may say who the client behind the peer is
+            if self.is_believed:
+                match = proxied = match_proxied_request(data)
+                if match is None:
+                    match = match_direct_request(data)
+                may_tell = match is None
+                if may_tell:
+                    match = match_plain_request(data)
+            else:
+                match = match_plain_request(data)
             if match is None:
                 request = begin_with_late_host(self, server, data)
             else:
@@ -90,11 +101,10 @@ class Connection(Calling):
                 elif len(data) <= server.plain_head_bytes:
                     request = self.begin(target, data)
             if request is not None:
-                if self.is_believed:
-                    if proxied is not None:
-                        believe_proxy(request, proxied)
-                    else:
-                        server.believe_headers(request)
+                if proxied is not None:
+                    believe_proxy(request, proxied)
+                elif may_tell:
+                    server.believe_headers(request)
                 self._is_alone = True
                 # As _answer, without the call.
                 try:
@@ -236,7 +246,8 @@ class Connection(Calling):
         if self._head_reader is None:
             # At the start of the input data_received has tried already, unless more follows the head.
             is_tried = start == 0 and not 0 <= data.find(b"\r\n\r\n") < len(data) - 4
-            plain = None if is_tried or self.is_believed else match_plain_head(data, start)
+            match_short = match_direct_head if self.is_believed else match_plain_head
+            plain = None if is_tried else match_short(data, start)
             if plain is not None and self._take_plain_head(data, plain):
                 return self._state <= BODY
         else:

@@ -73,11 +73,12 @@ def test_pattern_agrees_with_the_lines(head):
 def test_plain_patterns_match_nothing_that_is_not_valid(head):
     head += b"\r\n"
     match = http1.match_head(head)
-    for plain in (http1.match_plain_head, http1.match_late_host_head, http1.match_plain_request):
+    whole = http1.match_plain_request, http1.match_direct_request
+    for plain in (http1.match_plain_head, http1.match_direct_head, http1.match_late_host_head, *whole):
         found = plain(head)
         if found is None:
             continue
-        known, length = found[1], found["length"] if plain is http1.match_plain_request else None
+        known, length = found[1], found["length"] if plain in whole else None
         if plain is http1.match_late_host_head:
             line, host, length, early_length, late_host = found.groups()
             known = line + b"\r\nHost: " + (host or late_host)
@@ -86,7 +87,7 @@ def test_plain_patterns_match_nothing_that_is_not_valid(head):
         if http1.match_head(known + b"\r\n\r\n") is None:
             continue
         # What follows a Content-Length is the body, blank lines too.
-        own = found[0][: found.start("body")] if length is not None and plain is http1.match_plain_request else found[0]
+        own = found[0][: found.start("body")] if length is not None and plain in whole else found[0]
         assert match is not None and match[0] == own
         framing = http1.Framing(own, 1)
         assert not (framing.close or framing.is_chunked or framing.expects_continue)

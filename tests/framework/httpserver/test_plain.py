@@ -73,6 +73,27 @@ def test_what_the_proxy_says_is_believed_if_it_is_trusted(loop):
         assert (request.remote_ip, request.protocol) == ("192.0.2.1", "http")
 
 
+@pytest.mark.parametrize(
+    "line, said",
+    [
+        (b"X-Forwarded-For: 192.0.2.9", ("192.0.2.9", "http")),
+        (b"x-forwarded-for:192.0.2.9", ("192.0.2.9", "http")),
+        (b"X-Forwarded-Proto: https", ("127.0.0.1", "https")),
+        (b"x-forwarded-PROTO: https", ("127.0.0.1", "https")),
+        (b"X-Real-IP: 192.0.2.9", ("192.0.2.9", "http")),
+        (b"x-scheme: https", ("127.0.0.1", "https")),
+        (b"X-Forwarded-Host: h", ("127.0.0.1", "http")),
+        (b"Accept: X-Real-IP: 192.0.2.9", ("127.0.0.1", "http")),
+    ],
+)
+@pytest.mark.parametrize("head", [HEAD, b"HTTP/1.1\r\nAccept: a\r\nHost: h\r\n", HEAD.replace(b"1.1", b"1.0")])
+@pytest.mark.parametrize("number", [1, 3])
+def test_other_proxies_are_believed_alone_and_in_a_batch(loop, line, said, head, number):
+    data = b"GET / " + head + line + b"\r\nConnection: Keep-Alive\r\n\r\n"
+    requests = asked(loop, data * number, peer="127.0.0.1")
+    assert [(request.remote_ip, request.protocol) for request in requests] == [said] * 2 * number
+
+
 @pytest.mark.parametrize("line", [b"X-Real-IP: 192.0.2.99", b"x-REAL-ip: 192.0.2.99", b"X-Scheme: http"])
 def test_a_client_can_not_speak_before_its_proxy(loop, line):
     """A proxy that only appends its fields would let a client send ours first: then the last one counts."""
