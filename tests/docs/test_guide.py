@@ -10,6 +10,7 @@ import pytest
 
 from framework import locale
 from framework.database import Address
+from framework.options import options
 from framework.testing import Client, serving
 from framework.web import Application
 from framework.websocket import websocket_connect
@@ -120,7 +121,13 @@ def supported_locales():
     locale._catalogue.replace(before)
 
 
-@pytest.mark.usefixtures("supported_locales")
+@pytest.fixture
+def no_options(monkeypatch):
+    """The settings of the process as a program finds them: none declared, but for help."""
+    monkeypatch.setitem(options.__dict__, "_options", {"help": options.__dict__["_options"]["help"]})
+
+
+@pytest.mark.usefixtures("supported_locales", "no_options")
 @pytest.mark.parametrize(("title", "program", "needs", "console"), SECTIONS, ids=[one[0] for one in SECTIONS])
 def test_program_does_what_the_guide_says(title, program, needs, console, request):
     names = {"__name__": "guide"}

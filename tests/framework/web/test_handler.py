@@ -436,6 +436,30 @@ def test_log_message_is_logged_and_not_sent(caplog):
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
+def test_rude_client_is_information_not_an_error(caplog):
+    caplog.set_level(logging.INFO, "framework.general")
+
+    class Handler(RequestHandler):
+        def post(self):
+            self.get_argument("x")
+
+    form = {"Content-Type": "multipart/form-data; boundary=b"}
+    assert client(("/", Handler), log_function=lambda _: None).fetch("/", "POST", body="x", headers=form).status == 400
+    (record,) = caplog.records
+    assert record.levelno == logging.INFO and record.getMessage().startswith("400 POST / (127.0.0.1): multipart: ")
+
+
+def test_write_error_that_writes_and_does_not_finish_is_finished():
+    class Handler(RequestHandler):
+        def write_error(self, status_code, **kwargs):
+            self.write(f"only {status_code}")
+
+        def get(self):
+            raise HTTPError(409)
+
+    assert client(("/", Handler)).fetch("/").text == "only 409"
+
+
 def test_item_031_hooks_have_defaults_from_settings():
     class Handler(RequestHandler):
         def get(self):
