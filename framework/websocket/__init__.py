@@ -9,8 +9,8 @@
 The rooms: `connection` (an open websocket of either side), `handler` (the server's), `client`. The bytes of frames are
 made and read in framework.frames.
 
-The client is imported when somebody asks for it: with it come the HTTP client and libcurl, 4 MB that most frontends have
-no use for.
+The client is imported when somebody asks for it: with it come the HTTP client and libcurl, 4 MB that most frontends
+have no use for.
 """
 
 from typing import TYPE_CHECKING
