@@ -86,8 +86,8 @@ class HTTPRequest:
 
     `host` is the Host header, or that of an absolute-form target, or 127.0.0.1 if there is none (HTTP/1.0).
     `raw_head` holds the start line and the headers as received, with the empty line. `start_time` is what
-    time.perf_counter() said when the head was there. `is_plain_get` is True of a GET by HTTP/1.1 that surely has
-    no condition (If-…).
+    time.perf_counter() said when the head was there. `is_plain_get` is True of a GET that surely has no condition
+    (If-…).
     `trace` is what a proxy gave the request for later (see find_trace).
 
     The server fills the public slots itself, without `__init__`; a call less for each request.

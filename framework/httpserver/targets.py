@@ -7,7 +7,7 @@ from framework.http1 import split_target
 from framework.httputil import decode_text
 
 Target = tuple[str, str, str, str, str, str, bool]
-"""Method, target, path, query, host and version, as text; and whether it is a GET by HTTP/1.1."""
+"""Method, target, path, query, host and version, as text; and whether it is a GET."""
 
 known_targets: dict[bytes | tuple[bytes, bytes], Target] = {}
 """By the request line and the Host line as they stand at the start of a head that was valid, without the last CRLF; or,
@@ -35,7 +35,7 @@ def resolve_target(line: bytes, method: bytes, target: bytes, host: bytes | None
         named_host = host.decode("latin-1") if host else "127.0.0.1"
     # RFC 9112 §3.2.2: a host in the target counts, whatever the field says.
     version = "HTTP/1.0" if line.endswith(b"0") else "HTTP/1.1"
-    is_get = method == b"GET" and version == "HTTP/1.1"
+    is_get = method == b"GET"
     parts = (method.decode("ascii"), decode_text(target), path, query, named_host, version, is_get)
     if target[:1] == b"/" and host and len(line) + len(host) <= LONGEST_KNOWN_BYTES and line[-3:] in (b"1.1", b"1.0"):
         known = known_targets if version == "HTTP/1.1" else known_old_targets

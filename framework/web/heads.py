@@ -19,8 +19,8 @@ is_unsafe = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
 _MAX_PREBUILT = 64
 _prebuilt: dict[str | tuple[str, int], bytes] = {}
 known_answers: dict[tuple[str, bytes], bytes] = {}
-"""Whole answers by content type and body, of small bodies that come again within the second: "[]" for a poll, the pages
-of errors and of probes."""
+"""Whole answers by common_head's key and body, of small bodies that come again within the second: "[]" for a poll, the
+pages of errors and of probes."""
 find_known_answer = known_answers.get
 MAX_KNOWN_BODY_BYTES = 256
 
@@ -46,11 +46,11 @@ def common_head(key: str, status_code: int = 200) -> bytes:
     return head
 
 
-def common_answer(content_type: str, body: bytes) -> bytes:
-    """The whole answer, with status 200 and an entity tag, for a GET on a connection that stays."""
-    answer = b"%b%d\r\nETag: %b\r\n\r\n%b" % (common_head(content_type), len(body), content_etag(body), body)
+def common_answer(key: str, body: bytes) -> bytes:
+    """The whole answer, with status 200 and an entity tag, for a GET without conditions; `key` is common_head's."""
+    answer = b"%b%d\r\nETag: %b\r\n\r\n%b" % (common_head(key), len(body), content_etag(body), body)
     if len(body) <= MAX_KNOWN_BODY_BYTES and len(known_answers) < _MAX_PREBUILT and clock.is_turning():
-        known_answers[content_type, body] = answer
+        known_answers[key, body] = answer
     return answer
 
 

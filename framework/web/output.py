@@ -243,6 +243,7 @@ class Responder:
             self._finish_general(b"".join(self._write_buffer))
         elif (
             request.is_plain_get
+            and request.version == "HTTP/1.1"
             and self._status_code == 200
             and self._extra is None
             and self._new_cookies is None
@@ -298,7 +299,15 @@ class Responder:
         connection = request.connection
         body = b"".join(self._write_buffer)
         status = self._status_code
+        key = self._content_type
+        if not (connection.keep_alive and request.version == "HTTP/1.1"):
+            key += connection_line(connection.keep_alive, request.version)
         if status == 200 and request.method == "GET":
+            is_bare = self._extra is None and self._new_cookies is None
+            if is_bare and request.is_plain_get:
+                answer = find_known_answer((key, body)) if len(body) <= MAX_KNOWN_BODY_BYTES else None
+                connection.answer(answer or common_answer(key, body))
+                return True
             etag = content_etag(body)
             if not request.is_plain_get:
                 wanted = request.find_header(b"if-none-match")
@@ -311,9 +320,6 @@ class Responder:
             tail = b"%d\r\n" % len(body)
         if self._extra is not None or self._new_cookies is not None:
             tail += self._extra_lines()
-        key = self._content_type
-        if not (connection.keep_alive and request.version == "HTTP/1.1"):
-            key += connection_line(connection.keep_alive, request.version)
         connection.answer(b"".join((common_head(key, status), tail, b"\r\n", body)))
         return True
 

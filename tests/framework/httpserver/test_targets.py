@@ -12,7 +12,7 @@ def test_request_line_and_host_are_remembered():
     assert target == ("GET", "/t?q", "/t", "q", "h", "HTTP/1.1", True)
     assert targets.known_targets[b"GET /t?q HTTP/1.1\r\nHost: h"] == target
     target = resolve(b"GET /t?q HTTP/1.0\r\nA: b\r\nHost: h\r\n\r\n")
-    assert target[5:] == ("HTTP/1.0", False)
+    assert target[5:] == ("HTTP/1.0", True)
     assert targets.known_old_targets[b"GET /t?q HTTP/1.0", b"h"] == target
 
 

@@ -146,6 +146,26 @@ def test_http_1_0_is_kept_only_when_asked():
     asyncio.run(scenario())
 
 
+def test_an_answer_that_is_known_says_what_this_connection_does():
+    """The same body within one second, on connections that stay and on those that don't."""
+    kept, closed = "GET / HTTP/1.0\r\nHost: h\r\nConnection: Keep-Alive\r\n\r\n", "GET / HTTP/1.0\r\nHost: h\r\n\r\n"
+
+    async def scenario():
+        async with connected(APPLICATION) as peer:
+            for text, said in [(kept, "keep-alive"), (get("/"), None)] * 3 + [(closed, "close")]:
+                peer.send(text)
+                response = await peer.answer()
+                assert (response.status, response.body, response.headers.get("Connection")) == (
+                    200,
+                    b"Hello, world",
+                    said,
+                )
+                assert response.headers["ETag"]
+            assert await peer.reader.read() == b""
+
+    asyncio.run(scenario())
+
+
 def test_etag_is_answered_304_over_the_wire():
     async def scenario():
         async with connected(APPLICATION) as peer:
