@@ -177,8 +177,11 @@ class Channel:
 
     def forget(self) -> None:
         """Close a connection whose loop may be closed already."""
-        self.is_open = self._is_reading = False
-        self.db._force_close()
+        if self._loop.is_closed():
+            self.is_open = self._is_reading = False
+            self.db._force_close()
+        else:
+            self.close()
 
     def _write_on(self) -> None:
         try:

@@ -68,6 +68,7 @@ class Turns:
 
         Raises:
             DatabaseUnavailable: the turns are closed.
+            RuntimeError: they belong to another loop that runs.
         """
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
@@ -148,6 +149,8 @@ class Turns:
         """Belong to this loop: what belonged to another can't be waited for here."""
         if self._is_closed:
             raise DatabaseUnavailable(f"{self.address}: the pool is closed")
+        if self._loop is not None and self._loop.is_running():
+            raise RuntimeError("a pool belongs to one loop, and its own is running: make one for each")
         for channel in self._channels:
             channel.forget()
         self._channels, self._idle, self._queue = set(), [], deque()

@@ -14,6 +14,7 @@ import pytest
 
 from framework.database import Address, DatabaseError, DatabaseUnavailable, Pool
 from framework.database.channel import Channel, Job
+from framework.ioloop.loop import new_event_loop
 from tests.support import answers
 from tests.support.mysql import Server, find_free_port, listen
 
@@ -203,8 +204,11 @@ def far_server(request: pytest.FixtureRequest) -> Iterator[SimpleNamespace]:
         server.stop()
 
 
+@pytest.mark.parametrize("make_loop", [asyncio.new_event_loop, new_event_loop], ids=["asyncio", "uvloop"])
 @pytest.mark.parametrize("has_tls", [False, True])
-def test_network_with_and_without_a_context_of_ones_own(far_server: SimpleNamespace, has_tls: bool) -> None:
+def test_network_with_and_without_a_context_of_ones_own(
+    far_server: SimpleNamespace, has_tls: bool, make_loop: Any
+) -> None:
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -224,7 +228,8 @@ def test_network_with_and_without_a_context_of_ones_own(far_server: SimpleNamesp
         assert len(await asyncio.gather(*(pool.query("SELECT * FROM wide") for _ in range(10)))) == 10
         await pool.close()
 
-    asyncio.run(scenario())
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        runner.run(scenario())
 
 
 def test_certificate_that_nobody_vouches_for_is_refused(far_server: SimpleNamespace) -> None:

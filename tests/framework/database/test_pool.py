@@ -375,6 +375,26 @@ def test_pool_follows_its_caller_to_another_loop(mysql_server: Server) -> None:
         asyncio.run(pool.query("SELECT 1"))
 
 
+def test_pool_of_a_loop_that_runs_is_not_taken_by_another(mysql_server: Server) -> None:
+    async def scenario(pool: Pool) -> None:
+        await pool.ping()
+        with pytest.raises(RuntimeError, match="belongs to one loop"):
+            await asyncio.to_thread(lambda: asyncio.run(pool.ping()))
+        await pool.ping()
+
+    _run(mysql_server, scenario, size=1)
+
+
+def test_pool_leaves_a_loop_that_stands_still(mysql_server: Server) -> None:
+    pool = Pool(Address(mysql_server.socket, "test", "test", "secret"))
+    first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
+    for loop in (first, second, first):
+        assert loop.run_until_complete(pool.get("SELECT 1 AS one")) == {"one": 1}
+    first.run_until_complete(pool.close())
+    first.close()
+    second.close()
+
+
 def test_deadlock_is_retried_on_request(mysql_server: Server) -> None:
     async def scenario(pool: Pool) -> None:
         await pool.executemany("INSERT INTO items (id, name, n) VALUES (%s, %s, 0)", [(1, "a"), (2, "b")])
