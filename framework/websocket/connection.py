@@ -38,6 +38,7 @@ from framework.log import app_log, gen_log
 _MAX_WAITING_MESSAGES = 16
 # 256 KB of the smallest messages, which may come in one read, would keep others waiting for 0.1 s.
 _EVENTS_PER_TURN = 64
+_MAX_BATCH_BYTES = 65_536
 _MIN_COMPRESSED_BYTES = 64  # below this compression gains nothing
 
 
@@ -120,7 +121,9 @@ class WebSocketConnection(asyncio.Protocol):
         self._messages: deque[str | bytes] = deque()
         self._working: asyncio.Future[Any] | None = None
         self._events: Iterator[Event] | None = None  # of what is here, those that had no turn or no room yet
-        self._ahead = b""  # what came all the same
+        self._ahead = bytearray()  # what came all the same
+        self._batch: list[bytes] | None = None  # frames that go out together, while events are taken
+        self._batch_bytes = 0
         self._has_turn = False  # one is awaited
         self._is_reading_paused = False
         self._has_ended = False
@@ -149,6 +152,9 @@ class WebSocketConnection(asyncio.Protocol):
         self._is_alive = True
         if self._events is not None:
             self._ahead += data
+            # A transport that is new may begin to read though it was told to pause.
+            if self._is_reading_paused and self._transport is not None and not self._transport.is_closing():
+                self._transport.pause_reading()
             return
         if self._working is None and self._drained is None and not self.is_closing:
             # The way of most messages: nothing is under way, and this is one.
@@ -192,6 +198,8 @@ class WebSocketConnection(asyncio.Protocol):
         events = self._events
         if events is None:
             return
+        # A small frame costs the transport as much as a large one, in time and, if it can't be sent, in memory.
+        self._batch = []
         try:
             for _ in range(_EVENTS_PER_TURN):
                 if self._drained is not None or len(self._messages) >= _MAX_WAITING_MESSAGES:
@@ -205,13 +213,16 @@ class WebSocketConnection(asyncio.Protocol):
             self._events = None
             gen_log.info("websocket: %d %s", error.code, error)
             self._fail(error.code, str(error))
+        finally:
+            self._flush()
+            self._batch = None
 
     def _take_turn(self) -> None:
         self._has_turn = False
         self._take_events()
         if self._events is None and self._ahead and not self._has_ended:
-            ahead, self._ahead = self._ahead, b""
-            self._events = self._decoder.feed(ahead)
+            ahead, self._ahead = self._ahead, bytearray()
+            self._events = self._decoder.feed(bytes(ahead))
         self._work()
 
     def _take_event(self, event: Event) -> None:
@@ -242,6 +253,7 @@ class WebSocketConnection(asyncio.Protocol):
         if self._is_client:
             self._wait_for_end()
         elif self._transport is not None:
+            self._flush()
             self._transport.close()
             self._wait_for_end()
 
@@ -253,6 +265,7 @@ class WebSocketConnection(asyncio.Protocol):
             self.is_closing = True
             self._send(encode_close(code, reason, self._is_client))
         if self._transport is not None:
+            self._flush()
             self._transport.close()
             self._wait_for_end()
 
@@ -425,7 +438,24 @@ class WebSocketConnection(asyncio.Protocol):
         transport = self._transport
         if transport is None or self._is_lost or transport.is_closing():
             return
-        transport.write(frame)
+        if self._batch is None:
+            self._write(transport, frame)
+            return
+        self._batch.append(frame)
+        self._batch_bytes += len(frame)
+        if self._batch_bytes >= _MAX_BATCH_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._batch:
+            data = b"".join(self._batch)
+            self._batch.clear()
+            self._batch_bytes = 0
+            if self._transport is not None and not (self._is_lost or self._transport.is_closing()):
+                self._write(self._transport, data)
+
+    def _write(self, transport: asyncio.Transport, data: bytes) -> None:
+        transport.write(data)
         # The transport has said so before more than a little waits.
         if self._drained is not None and transport.get_write_buffer_size() > self._limits.max_unsent_bytes:
             gen_log.info("websocket: cut off a reader with %d unread bytes", transport.get_write_buffer_size())

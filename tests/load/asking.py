@@ -63,14 +63,14 @@ async def ask_for(server: Server, seconds: float, connections: int = 10) -> Rate
     """What that many connections get in that time, one request at a time each."""
     loop = asyncio.get_running_loop()
     port = server.command.port
-    cpu_s, began = server.cpu_s(), time.perf_counter()
+    cpu_s, began = server.usage().cpu_s, time.perf_counter()
     askers = [(await loop.create_connection(lambda: Asker([GET]), "127.0.0.1", port))[1] for _ in range(connections)]
     await asyncio.sleep(seconds)
     for asker in askers:
         asker.is_stopping = True
     async with asyncio.timeout(30):
         await asyncio.gather(*(asker.over for asker in askers))
-    passed_s, cpu_s = time.perf_counter() - began, server.cpu_s() - cpu_s
+    passed_s, cpu_s = time.perf_counter() - began, server.usage().cpu_s - cpu_s
     total = sum(asker.total for asker in askers)
     return Rate(total / passed_s, cpu_s / total * 1e6)
 

@@ -25,6 +25,10 @@ class Attack:
 POST = b"POST /post HTTP/1.1\r\nHost: here\r\n"
 GET = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 BIG = b"GET /static/big.bin HTTP/1.1\r\nHost: here\r\n\r\n"
+UPGRADE = (
+    b"GET /echo HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
 
 ATTACKS = {
     "chunks": Attack(
@@ -38,6 +42,7 @@ ATTACKS = {
     "empty-lines": Attack(b"", b"\r\n" * 30_000, 8, "empty lines for ever"),
     "small-pieces": Attack(POST + b"Content-Length: 500000\r\n\r\n", b"x" * 100, 20, "bodies in small pieces"),
     "idle": Attack(b"", b"", 3000, "idle connections, more than there may be"),
+    "messages": Attack(UPGRADE, b"\x81\x81\0\0\0\0x" * 10_000, 20, "a flood of messages of one byte, no echo is read"),
 }
 
 

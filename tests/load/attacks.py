@@ -87,7 +87,7 @@ def exhaust(server: Server, connections: int) -> Outcome:
         held = []
         with beside.MemoryWatch(server) as watch:
             times = []
-            cpu_s = server.cpu_s()
+            cpu_s = server.usage().cpu_s
             for _ in range(connections):
                 held.append(beside.connect(port))
             for _ in range(200):
@@ -95,7 +95,7 @@ def exhaust(server: Server, connections: int) -> Outcome:
                 beside.ask(kept)
                 times.append(time.perf_counter() - began)
                 time.sleep(beside.EVERY_S)
-            cpu_s = server.cpu_s() - cpu_s
+            cpu_s = server.usage().cpu_s - cpu_s
             for connection in held:
                 connection.close()
             recovery = beside.wait_until_back(server, descriptors)

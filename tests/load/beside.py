@@ -59,7 +59,7 @@ class MemoryWatch:
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._watch)
         self.before_bytes = self.most_bytes = memory_of(server)
-        self._began_s = (server.cpu_s(), waited_for_core(server))
+        self._began_s = (server.usage().cpu_s, waited_for_core(server))
         self.cpu_s = self.waited_s = 0.0
 
     @property
@@ -79,7 +79,7 @@ class MemoryWatch:
         self._is_over.set()
         self._thread.join()
         self.most_bytes = max(self.most_bytes, memory_of(self._server))
-        self.cpu_s = self._server.cpu_s() - self._began_s[0]
+        self.cpu_s = self._server.usage().cpu_s - self._began_s[0]
         self.waited_s = waited_for_core(self._server) - self._began_s[1]
 
     def _watch(self) -> None:

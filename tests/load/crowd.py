@@ -78,9 +78,9 @@ async def gather(server: Server, connections: int, seconds: float) -> Crowd:
         polls = await wait_together("127.0.0.1", server.command.port, connections)
         held_polls = beside.memory_of(server)
         beside_all = await ask_for(server, seconds)
-        cpu_s = server.cpu_s()
+        cpu_s = server.usage().cpu_s
         outcome = await polls.wake()
-        fan_out_cpu_us = (server.cpu_s() - cpu_s) / connections * 1e6
+        fan_out_cpu_us = (server.usage().cpu_s - cpu_s) / connections * 1e6
         polls.close()
     finally:
         for connection in idle:

@@ -134,9 +134,9 @@ async def endure(server: Server, requests: int, warm_up: int) -> Outcome:
     cookie = next(value for name, value in login.headers if name == "Set-Cookie").partition(";")[0].encode()
     await ask_many(server, warm_up, cookie)
     before = json.loads(server.ask("/garbage").body)
-    before_bytes, cpu_s = beside.memory_of(server), server.cpu_s()
+    before_bytes, cpu_s = beside.memory_of(server), server.usage().cpu_s
     answered = await ask_many(server, requests, cookie)
-    cpu_s = server.cpu_s() - cpu_s
+    cpu_s = server.usage().cpu_s - cpu_s
     after = json.loads(server.ask("/garbage").body)
     collected, runs, seconds = (after[name] - before[name] for name in ("collected", "runs", "seconds"))
     return Outcome(answered, before_bytes, beside.memory_of(server), collected, runs, seconds, cpu_s)

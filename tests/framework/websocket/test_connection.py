@@ -129,7 +129,7 @@ def test_who_does_not_read_is_not_answered():
             for _ in range(20):
                 await asyncio.sleep(0)
         assert not transport.is_reading
-        assert transport.high <= transport.unread < transport.high + 200
+        assert transport.high <= transport.unread < transport.high + 64 * 110
         for _ in range(2000):
             transport.take(transport.unread)
             await asyncio.sleep(0)
@@ -137,6 +137,32 @@ def test_who_does_not_read_is_not_answered():
         assert transport.sent.count(b"x" * 100) == 20_000
 
     with_socket(use, is_slow=True)
+
+
+def test_what_comes_though_reading_is_paused_waits_its_turn():
+    async def use(socket, transport, taker):
+        socket.data_received(masked(TEXT, b"a") * 100)
+        assert not transport.is_reading
+        transport.is_reading = True  # as uvloop does when connection_made is over
+        socket.data_received(masked(TEXT, b"b"))
+        assert not transport.is_reading
+        async with asyncio.timeout(10):
+            while "b" not in taker.seen:
+                await asyncio.sleep(0)
+        assert taker.seen == ["open", *["a"] * 100, "b"]
+        assert transport.is_reading
+
+    with_socket(use)
+
+
+def test_answers_to_what_came_together_go_out_together():
+    async def use(socket, transport, taker):
+        written = []
+        transport.write = written.append
+        socket.data_received(masked(PING, b"p") * 10 + encode_close(1000, is_masked=True))
+        assert [len(data) for data in written] == [10 * 3 + 4]
+
+    with_socket(use)
 
 
 def test_slow_reader_is_waited_for_and_in_the_end_cut_off(caplog):
