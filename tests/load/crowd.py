@@ -9,6 +9,7 @@ processes need some more than 20,000 descriptors (`ulimit -n`), or fewer --conne
 """
 
 import argparse
+import asyncio
 import socket
 import sys
 import tempfile
@@ -36,6 +37,7 @@ class Crowd:
     beside_all: Rate
     fan_out_s: float
     fan_out_cpu_us: float
+    recovery: beside.Recovery
 
     @property
     def slowdown(self) -> float:
@@ -69,7 +71,7 @@ async def gather(server: Server, connections: int, seconds: float) -> Crowd:
     """The crowd comes, waits, and leaves; ordinary clients ask for `seconds` before, beside and behind it."""
     await ask_for(server, min(seconds, 1.0))
     before = await ask_for(server, seconds)
-    start = beside.memory_of(server)
+    start, descriptors = beside.memory_of(server), beside.descriptors_of(server)
     idle = hold_idle(server, connections)
     held = beside.memory_of(server)
     beside_idle = await ask_for(server, seconds)
@@ -85,9 +87,13 @@ async def gather(server: Server, connections: int, seconds: float) -> Crowd:
     finally:
         for connection in idle:
             connection.close()
+    # What it costs that all of them leave is no part of what others get when they have left.
+    recovery = await asyncio.to_thread(beside.wait_until_back, server, descriptors)
     after = await ask_for(server, seconds)
     per_idle, per_poll = (held - start) / connections, (held_polls - start_polls) / connections
-    return Crowd(per_idle, per_poll, (before, after), beside_idle, beside_all, outcome.seconds, fan_out_cpu_us)
+    return Crowd(
+        per_idle, per_poll, (before, after), beside_idle, beside_all, outcome.seconds, fan_out_cpu_us, recovery
+    )
 
 
 def main() -> None:
@@ -101,7 +107,7 @@ def main() -> None:
     print(f"alone, before: {crowd.alone[0]}")
     print(f"beside {options.connections:,} idle connections: {crowd.beside_idle}")
     print(f"beside those and as many waiting long polls: {crowd.beside_all}")
-    print(f"alone, after: {crowd.alone[1]}")
+    print(f"alone, after: {crowd.alone[1]}; {crowd.recovery}")
     print(f"{crowd.idle_bytes:,.0f} bytes for an idle connection, {crowd.poll_bytes:,.0f} for a waiting long poll")
     print(f"one event to all of them: {crowd.fan_out_s:.2f} s, {crowd.fan_out_cpu_us:.0f} us of CPU each")
     if crowd.faults:
