@@ -58,6 +58,9 @@ class ServerConnection(Protocol):
     def set_body_timeout(self, timeout_s: float) -> None:
         """Wait this long for the next piece of the body."""
 
+    def may_detach(self) -> bool:
+        """Whether the server has room for one more connection that stays: else an upgrade is to be refused (503)."""
+
     def detach(self) -> "tuple[asyncio.Transport, bytes]":
         """Take the socket away from the server: the transport, and what was read ahead."""
 

@@ -249,6 +249,10 @@ class Outgoing:
     def set_body_timeout(self, timeout_s: float) -> None:
         """The server's business."""
 
+    def may_detach(self) -> bool:
+        """Whether there is room for one more connection that stays: the server sees to that."""
+        return True
+
     def detach(self) -> tuple[Any, bytes]:
         """A transport for a websocket.
 

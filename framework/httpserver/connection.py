@@ -475,6 +475,10 @@ class Connection(Calling):
         if self._incoming is not None:
             self._incoming.timeout_s = timeout_s
 
+    def may_detach(self) -> bool:
+        """Whether there is room for one more connection that stays."""
+        return self._server.may_hand_over()
+
     def detach(self) -> tuple[asyncio.Transport, bytes]:
         """Give the socket away, for an upgrade: the transport, and the bytes read ahead. The caller sets a protocol."""
         self._flush()

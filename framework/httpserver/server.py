@@ -168,7 +168,7 @@ class HTTPServer:
 
     def _make_early(self) -> Connection | None:
         """A connection that may be over at once; None if it must be counted first."""
-        if len(self._connections) + len(self._expected) >= self._max_connections or not self.is_taking_requests:
+        if self._count() >= self._max_connections or not self.is_taking_requests:
             return None
         return Connection(self)
 
@@ -178,7 +178,7 @@ class HTTPServer:
             self.introduce(connection, peer)
             connection.accept(accepted, first)
         self._expected.add(connection)
-        if len(self._connections) + len(self._expected) > self._max_connections:
+        if self._count() > self._max_connections:
             # So that whoever is over the limit waits in the kernel, and not here.
             self._listening.pause()
         return connection
@@ -223,7 +223,7 @@ class HTTPServer:
         if not self.is_taking_requests:
             cast(Connection, connection).wait()
         self.wheel.watch(connection, clock.now + self.limits.head_timeout_s)
-        if len(self._connections) > self._max_connections:
+        if self._count() > self._max_connections:
             self._make_room(cast(Connection, connection))
 
     def _make_room(self, newest: Connection) -> None:
@@ -251,17 +251,34 @@ class HTTPServer:
             self._maybe_empty()
 
     def _resume_accepting(self) -> None:
-        has_room = len(self._connections) + len(self._expected) <= self._max_connections
-        if has_room and self.is_taking_requests:
+        if self._count() <= self._max_connections and self.is_taking_requests:
             self._listening.resume()
 
     def hand_over(self, transport: asyncio.Transport) -> None:
         """Take note that a connection is somebody else's now; it still counts as a connection."""
         if len(self._handed_over) >= self._look_through_at:
             # Now and then: for each, ten thousand websockets would look at one another.
-            self._handed_over = {t for t in self._handed_over if not t.is_closing()}
-            self._look_through_at = 2 * len(self._handed_over) + 64
+            self._look_through()
         self._handed_over.add(transport)
+
+    def may_hand_over(self) -> bool:
+        """Whether one more connection may stay for good: an eighth of them is left to requests."""
+        most = self._max_connections - self._max_connections // 8
+        if len(self._handed_over) >= most:
+            self._look_through()
+        return len(self._handed_over) < most
+
+    def _look_through(self) -> None:
+        self._handed_over = {t for t in self._handed_over if not t.is_closing()}
+        self._look_through_at = 2 * len(self._handed_over) + 64
+
+    def _count(self) -> int:
+        """How many connections there are and will be in a moment, for the limit."""
+        count = len(self._connections) + len(self._expected) + len(self._handed_over)
+        if count >= self._max_connections and self._handed_over:
+            self._look_through()
+            count = len(self._connections) + len(self._expected) + len(self._handed_over)
+        return count
 
     def believe_headers(self, request: HTTPRequest) -> None:
         """Set the client's address and scheme to what the trusted proxy says."""

@@ -131,10 +131,14 @@ class WebSocketHandler(RequestHandler):
         """Turn the request into a websocket. What comes back may be awaited: `await super().get(…)` is code of today.
 
         Raises:
-            HTTPError: 426 if it asks for no websocket or for another version, 400 if malformed, 403 by origin.
+            HTTPError: 426 if it asks for no websocket or for another version, 400 if malformed, 403 by origin; 503 if
+                websockets hold seven eighths of all connections that may be open.
         """
         headers = self.request.headers
         key = self._check_request(headers)
+        if not self.request.connection.may_detach():
+            self.request.connection.keep_alive = False
+            raise HTTPError(503, "websocket: more than this frontend has room for beside its requests")
         subprotocols = [name.strip() for name in headers.get("Sec-WebSocket-Protocol", "").split(",") if name.strip()]
         self.selected_subprotocol = self.select_subprotocol(subprotocols) if subprotocols else None
         if self.selected_subprotocol is not None and self.selected_subprotocol not in subprotocols:

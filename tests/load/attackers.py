@@ -42,6 +42,7 @@ ATTACKS = {
     "empty-lines": Attack(b"", b"\r\n" * 30_000, 8, "empty lines for ever"),
     "small-pieces": Attack(POST + b"Content-Length: 500000\r\n\r\n", b"x" * 100, 20, "bodies in small pieces"),
     "idle": Attack(b"", b"", 3000, "idle connections, more than there may be"),
+    "websockets": Attack(UPGRADE, b"", 1000, "idle websockets, more than there may be"),
     "messages": Attack(UPGRADE, b"\x81\x81\0\0\0\0x" * 10_000, 20, "a flood of messages of one byte, no echo is read"),
 }
 

@@ -15,7 +15,7 @@ from framework.ioloop import IOLoop
 from framework.slots.hooks import call_release_callbacks
 from framework.testing import serving
 from framework.web import Application, HTTPError
-from framework.websocket import WebSocketClosedError, WebSocketHandler, websocket_connect
+from framework.websocket import WebSocketClosedError, WebSocketError, WebSocketHandler, websocket_connect
 from tests.support.rawhttp import connected
 
 
@@ -264,3 +264,23 @@ def test_too_large_message_is_refused(caplog):
 
 def test_frames_of_a_close():
     assert list(Decoder(True, 10).feed(b"\x88\x00")) == [Close(None, "")]
+
+
+def test_websockets_leave_an_eighth_of_all_connections_to_requests():
+    async def run():
+        log = asyncio.Queue()
+        async with serving(application(log), max_connections=8) as port:
+            url = f"ws://127.0.0.1:{port}/echo"
+            open_ones = [await websocket_connect(url) for _ in range(7)]
+            with pytest.raises(WebSocketError, match="503"):
+                await websocket_connect(url)
+            async with connected(port) as client:
+                assert (await client.ask(b"GET /nowhere HTTP/1.1\r\nHost: here.example\r\n\r\n"))[0] == 404
+            open_ones[0].close()
+            await log.get()
+            again = await websocket_connect(url)
+            for one in (*open_ones[1:], again):
+                one.close()
+                await log.get()
+
+    asyncio.run(run())
