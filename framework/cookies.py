@@ -17,7 +17,7 @@ from framework.httputil import format_timestamp
 # RFC 6265 §4.1.1 cookie-octet: ASCII but for controls, blank, quote, comma, semicolon, backslash.
 _is_plain_value = re.compile(r"[!#-+\--:<-\[\]-~]*").fullmatch
 # RFC 9110 §5.6.2 token.
-_is_name = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
+is_cookie_name = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _is_domain = re.compile(r"\.?[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?").fullmatch
 # RFC 6265 §4.1.1 av-octets without what would need quoting somewhere on the way.
 _is_attribute_text = re.compile(r"[\x20-:<-~]*").fullmatch
@@ -68,7 +68,7 @@ def format_set_cookie(name: str, value: str | bytes, attributes: Mapping[str, ob
         ValueError: name, value or an attribute holds what would break out of its place, or an attribute is unknown.
     """
     text = value.decode() if isinstance(value, bytes) else value
-    if not _is_name(name):
+    if not is_cookie_name(name):
         raise ValueError(f"cookie: {name!r} is no token and so can't be a name")
     if any(char < " " or char == "\x7f" for char in text):
         raise ValueError(f"cookie {name}: the value {text!r} holds control characters")

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from framework.cookies import Cookie, format_set_cookie
+from framework.cookies import Cookie, format_set_cookie, is_cookie_name
 from framework.signing import create_signed_value, decode_signed_value, get_signature_key_version
 from framework.web.output import Responder
 
@@ -48,13 +48,17 @@ class CookieJar(Responder):
     def clear_cookie(self, name: str, path: str = "/", domain: str | None = None, **attributes: Any) -> None:
         """Tell the client to forget a cookie; path and domain must be those it was set with."""
         long_ago = datetime.now(UTC) - timedelta(days=365)
+        if name.lower().startswith(("__host-", "__secure-")):
+            attributes.setdefault("secure", True)
         self.set_cookie(name, "", path=path, expires=long_ago, domain=domain, **attributes)
 
     def clear_all_cookies(self, path: str = "/", domain: str | None = None, **attributes: Any) -> None:
         """clear_cookie for every cookie that was sent."""
         for name in self.cookies:
-            if name:
-                self.clear_cookie(name, path=path, domain=domain, **attributes)
+            # What strangers send need be no name; such a cookie was never ours.
+            if is_cookie_name(name):
+                place = (path, domain) if not name.lower().startswith("__host-") else ("/", None)
+                self.clear_cookie(name, *place, **attributes)
 
     # ---- signed
 

@@ -84,6 +84,17 @@ def test_cleared_cookies_expire():
     assert all("Expires=" in line for line in lines)
 
 
+def test_cleared_are_all_that_can_be():
+    """A cookie that is none, or one by prefix, made the sign-out of its sender a 500."""
+    sent = {"Cookie": "bad name=1; __Host-a=2; é=3; nameless; b=4"}
+    _, response = run(lambda self: self.clear_all_cookies(path="/x", domain="example.com"), sent)
+    lines = response.headers.get_list("Set-Cookie")
+    assert response.status == 200
+    assert [line.partition("=")[0] for line in lines] == ["__Host-a", "b"]
+    assert "Domain" not in lines[0] and lines[0].endswith("; Path=/; Secure")
+    assert "Domain=example.com" in lines[1] and "Path=/x" in lines[1]
+
+
 def test_cookies_have_morsels_names():
     found, _ = run(
         lambda self: (self.cookies["a"].value, self.get_cookie("b"), self.get_cookie("b", "d")), {"Cookie": "a=1"}
