@@ -127,7 +127,7 @@ class HTTPHeaders(MutableMapping[str, str]):
         self._parse_line(line.removesuffix("\n").removesuffix("\r"), "")
 
     def _parse_line(self, line: str, last: str) -> str:
-        if line[0] in " \t":
+        if line.startswith((" ", "\t")):
             if not last:
                 raise HTTPInputError("header: expected a name, got a continuation line")
             _check_value(line, last)

@@ -43,6 +43,12 @@ def test_headers_refuse(text):
         HTTPHeaders.parse(text)
 
 
+@pytest.mark.parametrize("line", ["", "\r\n", " ", "\tx", "x"])
+def test_line_that_is_no_header_is_refused(line):
+    with pytest.raises(HTTPInputError):
+        HTTPHeaders().parse_line(line)
+
+
 @pytest.mark.parametrize("name, value", [("A", "x\r\nSet-Cookie: y"), ("A\r\nB", "x"), ("A", "x\0"), ("", "x")])
 def test_setting_refuses_to_split_the_response(name, value):
     with pytest.raises(HTTPInputError):

@@ -2,11 +2,13 @@
 
 import pytest
 
-from tests.fuzz import cookies, http1, languages, links, multipart, templates, websocket
+from tests.fuzz import cookies, handlers, http1, languages, links, multipart, templates, websocket
 
 
 @pytest.mark.parametrize(
-    "target", [cookies, http1, languages, links, multipart, templates, websocket], ids=lambda target: target.__name__
+    "target",
+    [cookies, handlers, http1, languages, links, multipart, templates, websocket],
+    ids=lambda target: target.__name__,
 )
 def test_fuzz_for_a_second(target):
     assert target.run(seconds=1) > 0
