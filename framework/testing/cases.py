@@ -142,6 +142,7 @@ class AsyncHTTPTestCase(AsyncTestCase):
     """A test with a server of the application that get_app() gives."""
 
     _client_context: ssl.SSLContext | None = None
+    _http_client: "AsyncHTTPClient | None" = None
 
     def setUp(self) -> None:
         super().setUp()
@@ -151,13 +152,21 @@ class AsyncHTTPTestCase(AsyncTestCase):
         self.io_loop.run_sync(lambda: self.http_server.add_sockets([listener]))
 
     def tearDown(self) -> None:
+        if self._http_client is not None:
+            self._http_client.close()
         self.http_server.stop()
         self.io_loop.run_sync(self.http_server.close_all_connections)
         super().tearDown()
 
     @property
     def http_client(self) -> "AsyncHTTPClient":
-        """The client of this test's loop, for tests that are coroutines."""
+        """The client of this test, for tests that are coroutines."""
+        if self._http_client is None:
+            self._http_client = self.get_http_client()
+        return self._http_client
+
+    def get_http_client(self) -> "AsyncHTTPClient":
+        """Hook: a client for this test; by default that of its loop."""
         from framework.httpclient import AsyncHTTPClient  # tests without it need no libcurl
 
         return AsyncHTTPClient()
@@ -210,9 +219,8 @@ class AsyncHTTPSTestCase(AsyncHTTPTestCase):
         self._client_context = ssl.create_default_context(cafile=self._certfile)
         super().setUp()
 
-    @property
-    def http_client(self) -> "AsyncHTTPClient":
-        """A client that trusts the server's certificate, and no other."""
+    def get_http_client(self) -> "AsyncHTTPClient":
+        """Hook: a client that trusts the server's certificate, and no other."""
         from framework.httpclient import AsyncHTTPClient
 
         return AsyncHTTPClient(force_instance=True, defaults={"ca_certs": self._certfile})

@@ -304,6 +304,11 @@ class StaticFileHandler(RequestHandler):
         return found[:length] if found else None
 
     @classmethod
+    def reset(cls) -> None:
+        """Forget the versions of all files."""
+        StaticFileHandler._versions.clear()
+
+    @classmethod
     def cached_version(cls, absolute_path: str) -> str | None:
         """The version of a file as it is now, hashed only if its size or time changed; None if it can't be read."""
         try:

@@ -79,7 +79,7 @@ OF_TODAY = {
     "web.HTTPError": "get_message",
     "web.StaticFileHandler": """get_absolute_path validate_absolute_path get_content get_content_version
         get_content_size get_modified_time get_content_type get_cache_time should_return_304 make_static_url
-        parse_url_path get_version CACHE_MAX_AGE""",
+        parse_url_path get_version reset CACHE_MAX_AGE""",
     "template": "BaseLoader DictLoader filter_whitespace",
     "escape": "to_unicode native_str to_basestring recursive_unicode parse_qs_bytes",
     "locale.Locale": "pgettext",
@@ -110,6 +110,7 @@ OF_TODAY = {
     "auth.OAuthMixin": "get_auth_http_client",
     "auth.OAuth2Mixin": "oauth2_request get_auth_http_client",
     "autoreload": "watch wait add_reload_hook main",
+    "testing.AsyncHTTPTestCase": "get_http_client",
     "testing": "AsyncHTTPSTestCase gen_test ExpectLog bind_unused_port get_async_test_timeout",
 }
 

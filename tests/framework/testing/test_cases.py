@@ -71,9 +71,8 @@ class TestOfAnApplicationOverTLS(AsyncHTTPSTestCase):
 
     @gen_test
     async def test_client_that_trusts_the_certificate(self):
-        client = self.http_client
-        self.assertEqual((await client.fetch(self.get_url("/"))).body, b"https")
-        client.close()
+        self.assertIs(self.http_client, self.http_client)
+        self.assertEqual((await self.http_client.fetch(self.get_url("/"))).body, b"https")
 
     @gen_test
     async def test_client_that_does_not(self):

@@ -91,6 +91,15 @@ def test_item_071_version_is_of_the_content(root):
     assert StaticFileHandler.get_version(settings, "foo.png") == before
 
 
+def test_reset_forgets_versions_that_are_trusted(root):
+    settings = {"static_path": str(root)}
+    before = StaticFileHandler.get_version(settings, "foo.png")
+    (root / "foo.png").write_bytes(PNG + b"changed")
+    assert StaticFileHandler.get_version(settings, "foo.png") == before
+    StaticFileHandler.reset()
+    assert StaticFileHandler.get_version(settings, "foo.png") != before
+
+
 def test_item_073_version_in_the_address_is_kept_for_ever(browser):
     response = browser.fetch(url_of(browser, "foo.png"))
     assert response.headers["Cache-Control"] == "public, max-age=315360000, immutable"
