@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as _quote
-from typing import TextIO
+from typing import Literal, TextIO
 
 from framework.options import OptionError, OptionParser
 from framework.options import options as process_options
@@ -40,19 +40,30 @@ _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime
 
 
 class LogFormatter(logging.Formatter):
-    """`[I 241124 12:00:00 module:12] text`, the prefix coloured by level if the stream is a terminal."""
+    """`[I 241124 12:00:00 module:12] text`, the prefix coloured by level if the stream is a terminal.
 
-    def __init__(self, color: bool = False) -> None:
-        super().__init__(datefmt="%y%m%d %H:%M:%S")
+    A `fmt` of one's own may have %(color)s and %(end_color)s, beside what logging knows.
+    """
+
+    def __init__(
+        self, fmt: str = "", datefmt: str = "%y%m%d %H:%M:%S", style: Literal["%", "{", "$"] = "%", color: bool = False
+    ) -> None:
+        super().__init__(fmt or None, datefmt, style)
         self.color = color
+        self._has_own = bool(fmt)
 
     def format(self, record: logging.LogRecord) -> str:
-        when = self.formatTime(record, self.datefmt)
-        prefix = f"[{record.levelname[0]} {when} {record.module}:{record.lineno}]"
-        if self.color:
-            prefix = f"\x1b[{_COLORS.get(record.levelno, '0')}m{prefix}\x1b[0m"
+        color = f"\x1b[{_COLORS.get(record.levelno, '0')}m" if self.color else ""
+        end_color = "\x1b[0m" if self.color else ""
         # What a client sent must not look like another record, nor steer the operator's terminal (CWE-117, CWE-150).
-        text = f"{prefix} " + record.getMessage().translate(_VISIBLE).replace("\n", "\n    ")
+        message = record.getMessage().translate(_VISIBLE).replace("\n", "\n    ")
+        when = self.formatTime(record, self.datefmt)
+        if self._has_own:
+            facts = {**record.__dict__, "message": message, "asctime": when, "color": color, "end_color": end_color}
+            text = self.formatMessage(logging.makeLogRecord(facts))
+        else:
+            place = f"{record.module}:{record.lineno}"
+            text = f"{color}[{record.levelname[0]} {when} {place}]{end_color} {message}"
         if record.exc_info:
             text += "\n    " + self.formatException(record.exc_info).replace("\n", "\n    ")
         if record.stack_info:

@@ -191,6 +191,7 @@ ARGUMENTS = {
     "autoreload.start": "check_time",
     "websocket.WebSocketHandler.write_message": "self message binary",
     "websocket.WebSocketHandler.close": "self code reason",
+    "log.LogFormatter": "fmt datefmt style color",
     "testing.ExpectLog": "logger regex required level",
     "testing.AsyncTestCase.wait": "self condition timeout",
     "testing.bind_unused_port": "reuse_port address",

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator
 from logging.handlers import TimedRotatingFileHandler
 from pathlib import Path
@@ -25,6 +26,15 @@ def test_human_lines_say_level_place_and_text() -> None:
     line = log.LogFormatter().format(_record("hello %s", "you", level=logging.WARNING))
     assert line.startswith("[W ") and line.endswith(" module:12] hello you")
     assert log.LogFormatter(color=True).format(_record("x")).startswith("\x1b[32m[I ")
+
+
+def test_lines_of_a_form_of_one_s_own() -> None:
+    record = logging.LogRecord("x", logging.WARNING, "/a/module.py", 7, "a %s\nb", ("\x1b[2J",), None)
+    fmt = "%(color)s%(levelname)s %(name)s%(end_color)s at %(asctime)s: %(message)s"
+    plain = log.LogFormatter(fmt=fmt, datefmt="%Y").format(record)
+    assert plain == f"WARNING x at {time.strftime('%Y')}: a \\x1b[2J\n    b"
+    assert log.LogFormatter(fmt=fmt, color=True).format(record).startswith("\x1b[33mWARNING x\x1b[0m at ")
+    assert not hasattr(record, "color")
 
 
 def test_human_lines_can_not_be_forged() -> None:
