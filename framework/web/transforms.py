@@ -24,12 +24,12 @@ class OutputTransform:
         pass
 
     def transform_first_chunk(
-        self, status_code: int, headers: HTTPHeaders, chunk: bytes, include_footers: bool
+        self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
     ) -> tuple[int, HTTPHeaders, bytes]:
-        """Status, headers and first part of the body as they go out; `include_footers` if it is the last part too."""
+        """Status, headers and first part of the body as they go out; `finishing` if it is the last part too."""
         return status_code, headers, chunk
 
-    def transform_chunk(self, chunk: bytes, include_footers: bool) -> bytes:
+    def transform_chunk(self, chunk: bytes, finishing: bool) -> bytes:
         """A later part of the body as it goes out."""
         return chunk
 
@@ -50,14 +50,14 @@ class GZipContentEncoding(OutputTransform):
         self._compressor = zlib.compressobj(level, zlib.DEFLATED, 31) if is_accepted else None
 
     def transform_first_chunk(
-        self, status_code: int, headers: HTTPHeaders, chunk: bytes, include_footers: bool
+        self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
     ) -> tuple[int, HTTPHeaders, bytes]:
         if status_code != 304 and not _is_compressible(headers.get("Content-Type", "")):
             self._compressor = None
             return status_code, headers, chunk
         # Also when it is not compressed: a cache in between must not hand one form to all.
         add_vary(headers, "Accept-Encoding")
-        is_small = include_footers and len(chunk) < self._min_length
+        is_small = finishing and len(chunk) < self._min_length
         if is_small or status_code in (204, 206, 304) or "Content-Encoding" in headers or "Content-Range" in headers:
             self._compressor = None
         if self._compressor is None:
@@ -69,12 +69,12 @@ class GZipContentEncoding(OutputTransform):
         if etag and not etag.startswith("W/"):
             # A strong tag promises these very bytes, which the next release of zlib may not give.
             headers["ETag"] = "W/" + etag
-        return status_code, headers, self.transform_chunk(chunk, include_footers)
+        return status_code, headers, self.transform_chunk(chunk, finishing)
 
-    def transform_chunk(self, chunk: bytes, include_footers: bool) -> bytes:
+    def transform_chunk(self, chunk: bytes, finishing: bool) -> bytes:
         if self._compressor is None:
             return chunk
-        mode = zlib.Z_FINISH if include_footers else zlib.Z_SYNC_FLUSH
+        mode = zlib.Z_FINISH if finishing else zlib.Z_SYNC_FLUSH
         return self._compressor.compress(chunk) + self._compressor.flush(mode)
 
 
@@ -90,13 +90,13 @@ class _Transform2011(OutputTransform):
         self._old = old_class(request)
 
     def transform_first_chunk(
-        self, status_code: int, headers: HTTPHeaders, chunk: bytes, include_footers: bool
+        self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
     ) -> tuple[int, HTTPHeaders, bytes]:
-        headers, chunk = self._old.transform_first_chunk(headers, chunk, include_footers)
+        headers, chunk = self._old.transform_first_chunk(headers, chunk, finishing)
         return status_code, headers, chunk
 
-    def transform_chunk(self, chunk: bytes, include_footers: bool) -> bytes:
-        changed: bytes = self._old.transform_chunk(chunk, include_footers)
+    def transform_chunk(self, chunk: bytes, finishing: bool) -> bytes:
+        changed: bytes = self._old.transform_chunk(chunk, finishing)
         return changed
 
 

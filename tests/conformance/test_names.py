@@ -164,6 +164,7 @@ ARGUMENTS = {
     "web.RequestHandler.async_callback": "self callback one * two",
     "web.RequestHandler.require_setting": "self name feature",
     "web.RequestHandler.decode_argument": "self value name",
+    "web.OutputTransform.transform_chunk": "self chunk finishing",
     "web.StaticFileHandler.get": "self path include_body",
     "web.StaticFileHandler.get_cache_time": "self path modified mime_type",
     "web.create_signed_value": "secret name value version clock key_version",

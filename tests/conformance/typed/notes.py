@@ -177,7 +177,7 @@ class Files(StaticFileHandler):
 
 class Mark(OutputTransform):
     def transform_first_chunk(
-        self, status_code: int, headers: HTTPHeaders, chunk: bytes, include_footers: bool
+        self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
     ) -> tuple[int, HTTPHeaders, bytes]:
         headers["X-Mark"] = "1"
         return status_code, headers, chunk

@@ -92,11 +92,11 @@ def test_vary_is_added_to():
 
 
 class Upper(OutputTransform):
-    def transform_first_chunk(self, status_code, headers, chunk, include_footers):
+    def transform_first_chunk(self, status_code, headers, chunk, finishing):
         headers["X-Upper"] = "yes"
-        return status_code, headers, self.transform_chunk(chunk, include_footers)
+        return status_code, headers, self.transform_chunk(chunk, finishing)
 
-    def transform_chunk(self, chunk, include_footers):
+    def transform_chunk(self, chunk, finishing):
         return chunk.upper()
 
 
