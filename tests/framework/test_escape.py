@@ -2,7 +2,9 @@
 
 import html
 import json
+import re
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -132,3 +134,34 @@ def test_linkify_never_lets_markup_through(text: str) -> None:
     tags = _Tags()
     tags.feed(escape.linkify(text))
     assert all(seen == ("a", ["href"]) for seen in tags.seen)
+
+
+def test_any_value_is_printed_as_what_it_is() -> None:
+    class Markup:
+        def __html__(self) -> str:
+            return "<i>"
+
+    class Shown:
+        def __str__(self) -> str:
+            return "<s>"
+
+    values = ["<", b"<\xc3\xa9", 5, 1.5, None, Markup(), Shown(), escape.Safe("<b>")]
+    printed = ["&lt;", "&lt;é", "5", "1.5", "None", "<i>", "&lt;s&gt;", "<b>"]
+    assert [escape.escape_value(value) for value in values] == printed
+    markup: Any = Markup()
+    assert escape.xhtml_escape(markup) == "<i>"
+    number: Any = 5
+    with pytest.raises(TypeError):
+        escape.xhtml_escape(number)
+
+
+def test_plus_is_a_blank_in_a_query_only() -> None:
+    assert (escape.url_unescape("a+b%20c"), escape.url_unescape("a+b%20c", plus=False)) == ("a b c", "a+b c")
+    assert (escape.url_unescape("a+%FF", None), escape.url_unescape("a+%FF", None, False)) == (b"a \xff", b"a+\xff")
+
+
+def test_short_form_of_a_url_keeps_its_host() -> None:
+    path = "/a/very/long/path/that/nobody/wants/to/see"
+    for start in ("http://example.com", "www.example.com"):
+        shown = re.sub("<[^>]*>", "", escape.linkify(start + path, shorten=True))
+        assert shown.startswith(f"{start}/a") and shown.endswith("...") and len(shown) < len(start + path)
