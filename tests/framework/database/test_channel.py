@@ -215,7 +215,7 @@ def test_network_with_and_without_a_context_of_ones_own(
     address = Address(f"127.0.0.1:{far_server.port}", "test", "far", "secret", context if has_tls else None)
 
     async def scenario() -> None:
-        pool = Pool(address, size=2)
+        pool = Pool(address, size=2, acquire_timeout_s=30)
         cipher = await pool.get("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
         assert cipher is not None and cipher.Value
         for size in (1, 20_000, 3 * MEGABYTE, 20 * MEGABYTE):

@@ -434,7 +434,7 @@ def test_killed_server_fails_only_while_away_and_loses_no_acknowledged_write(mys
                     assert row is not None and row.name == name
                 except DatabaseUnavailable:
                     failed_at.append(time.monotonic())
-                    assert time.monotonic() - begun < 4
+                    assert time.monotonic() - begun < 12  # two turns and a connection at most: nobody hangs
                     await asyncio.sleep(0.05)
 
         tasks = [asyncio.create_task(use(worker)) for worker in range(200)]
