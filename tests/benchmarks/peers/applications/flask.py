@@ -26,6 +26,7 @@ def query(statement: str, *parameters: Any) -> Any:
             database=content.DATABASE_NAME,
             autocommit=True,
             cursorclass=DictCursor,
+            ssl_disabled=True,  # by itself PyMySQL takes the TLS that MariaDB offers, on a unix socket too
         )
     with _local.connection.cursor() as cursor:
         cursor.execute(statement, parameters)
