@@ -51,13 +51,14 @@ class WebSocketClosedError(WebSocketError):
 
 
 class Limits(NamedTuple):
-    """Bytes and seconds. `max_unsent_bytes`: a reader that lets more than this pile up is cut off."""
+    """Bytes, seconds. A reader is cut off beyond `max_unsent_bytes`, or if it takes nothing for `write_timeout_s`."""
 
     max_message_bytes: int = 10 * 1024 * 1024
     max_unsent_bytes: int = 16 * 1024 * 1024
     ping_interval_s: float = 0.0
     ping_timeout_s: float = 0.0
     close_timeout_s: float = 5.0
+    write_timeout_s: float = 60.0
 
 
 class Taker(Protocol):
@@ -129,6 +130,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._has_ended = False
         self._is_lost = False
         self._drained: asyncio.Event | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_alive = True  # something came since the last ping
         # Of whoever makes it; all hooks run in it.
@@ -173,8 +175,24 @@ class WebSocketConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         if self._drained is None:
             self._drained = asyncio.Event()
+            self._await_progress()
+
+    def _await_progress(self) -> None:
+        """Cut the connection unless the peer takes something in time; it is not read from, so no ping can tell."""
+        unsent_bytes = self._transport.get_write_buffer_size() if self._transport is not None else 0
+        self._write_timer = self._loop.call_later(self._limits.write_timeout_s, self._check_progress, unsent_bytes)
+
+    def _check_progress(self, unsent_bytes: int) -> None:
+        if self._transport is not None and self._transport.get_write_buffer_size() >= unsent_bytes:
+            gen_log.info("websocket: cut off a reader that takes nothing")
+            self._transport.abort()
+        else:
+            self._await_progress()
 
     def resume_writing(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
         drained, self._drained = self._drained, None
         if drained is not None:
             drained.set()

@@ -165,6 +165,21 @@ def test_answers_to_what_came_together_go_out_together():
     with_socket(use)
 
 
+@pytest.mark.parametrize("is_reading", [True, False])
+def test_who_takes_nothing_is_cut_off_and_who_takes_little_is_not(is_reading, caplog):
+    async def use(socket, transport, taker):
+        socket.send_message("x" * 70_000)
+        with caplog.at_level(logging.INFO):
+            async with asyncio.timeout(10):
+                while not transport.is_closed and transport.unread > 60_000:
+                    await asyncio.sleep(0.005)
+                    if is_reading:
+                        transport.take(200)
+        assert transport.is_closed is not is_reading
+
+    with_socket(use, Limits(write_timeout_s=0.2), is_slow=True)
+
+
 def test_slow_reader_is_waited_for_and_in_the_end_cut_off(caplog):
     async def use(socket, transport, taker):
         waiting = asyncio.ensure_future(_wait(socket.send_message("x" * 70_000)))
