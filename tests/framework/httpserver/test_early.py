@@ -348,7 +348,7 @@ def test_nothing_is_left_behind(run):
             async with serving(hello) as server:
                 for number in range(20):
                     await ask_waiting(server, server.port, OLD % number)
-                assert not [one for one in gc.get_objects() if isinstance(one, EarlyTransport)]
+                assert not [one for one in gc.get_objects() if type(one) is EarlyTransport]
         finally:
             gc.enable()
 
