@@ -38,11 +38,11 @@ class Account:
     before: Held
     after: Held
 
-    def find_remains(self):
+    def find_remains(self, most_rss_bytes=MOST_RSS_BYTES):
         """What is left, in words; empty if nothing is."""
         before, after = self.before, self.after
         left = []
-        bounds = {"descriptors": 0, "threads": 0, "objects": MOST_OBJECTS, "rss_bytes": MOST_RSS_BYTES}
+        bounds = {"descriptors": 0, "threads": 0, "objects": MOST_OBJECTS, "rss_bytes": most_rss_bytes}
         for name, most in bounds.items():
             more = getattr(after, name) - getattr(before, name)
             if more > most:

@@ -8,4 +8,6 @@ from tests.load.failures import KINDS, run
 @pytest.mark.parametrize("kind", KINDS)
 def test_failures_say_what_they_are_and_leave_nothing(kind):
     account = run(kind, 100)
-    assert not account.find_remains(), account
+    # Few failures in a process that thousands of tests have stirred: here memory says little. The long run looks at it.
+    remains = account.find_remains(most_rss_bytes=30_000_000)
+    assert not remains, f"{remains}: {account}"
