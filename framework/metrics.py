@@ -219,6 +219,20 @@ queue_seconds = registry.add(
 )
 refusals = registry.add(Counter("http_refusals_total", "Requests the parser or a limit refused.", ("status",)))
 connections = registry.add(Gauge("http_connections", "Open connections."))
+
+
+class Traffic:
+    """Bytes of HTTP that this process has read and written; a websocket's frames are not HTTP's."""
+
+    __slots__ = ("received_bytes", "sent_bytes")
+
+    def __init__(self) -> None:
+        self.received_bytes = self.sent_bytes = 0
+
+
+traffic = Traffic()
+registry.add(ReadCounter("http_received_bytes_total", "Bytes read.", read=lambda: traffic.received_bytes))
+registry.add(ReadCounter("http_sent_bytes_total", "Bytes written.", read=lambda: traffic.sent_bytes))
 loop_lag_seconds = registry.add(Histogram("loop_lag_seconds", "How late the loop comes to a timer.", LATENCY_BUCKETS_S))
 
 

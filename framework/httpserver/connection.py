@@ -38,6 +38,7 @@ from framework.httpserver.plain import begin_old, begin_with_body, begin_with_la
 from framework.httpserver.targets import Target, find_target, resolve_target
 from framework.httpserver.xheaders import believe_proxy
 from framework.log import app_log
+from framework.metrics import traffic
 from framework.request import HTTPRequest, find_trace
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Connection(Calling):
             self._transport.pause_reading()
 
     def data_received(self, data: bytes) -> None:
+        traffic.received_bytes += len(data)
         # The way of most requests: a plain head that begins as one before it, and the only thing there is.
         if self._state == IDLE:
             request = None

@@ -16,6 +16,7 @@ from framework.httpserver.incoming import IncomingBody
 from framework.httpserver.refusal import format_refusal
 from framework.httpserver.sendfile import send_file_to
 from framework.log import app_log
+from framework.metrics import traffic
 
 if TYPE_CHECKING:
     from framework.httpserver.server import HTTPServer
@@ -113,6 +114,7 @@ class Outgoing(asyncio.Protocol):
                     sent = self._socket.send(data)  # type: ignore[union-attr]
                 except OSError:
                     sent = 0
+                traffic.sent_bytes += len(data)
                 if sent != len(data):
                     self._send_rest(data, sent)
             else:
@@ -186,6 +188,7 @@ class Outgoing(asyncio.Protocol):
         fd = os.dup(self._transport.get_extra_info("socket").fileno())
         try:
             await send_file_to(fd, file.fileno(), offset, count, self._take_turn)
+            traffic.sent_bytes += count
         except (BrokenPipeError, ConnectionResetError) as error:
             self.abort()  # the transport itself may only see an end of input, which says less
             raise ConnectionResetError("the client closed the connection") from error
@@ -385,6 +388,7 @@ class Outgoing(asyncio.Protocol):
     # ---- the way out
 
     def _send(self, data: bytes) -> None:
+        traffic.sent_bytes += len(data)
         sent = 0
         if self._socket is not None and (self._is_direct or self._transport.get_write_buffer_size() == 0):
             self._is_direct = True

@@ -10,6 +10,7 @@ import uvloop
 
 from framework import netutil
 from framework.httpserver import HTTPServer
+from framework.metrics import traffic
 from tests.support import rawhttp
 from tests.support.rawhttp import connected, hello, serving
 
@@ -391,5 +392,43 @@ def test_connections_handed_over_do_not_look_at_one_another():
             server.hand_over(gone)
         assert server.connections == 1
         assert looks < 20_000 * 3, "those that are gone pile up"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("ending", [b"", b"Connection: close\r\n"], ids=["kept", "early"])
+def test_bytes_are_counted_both_ways(tmp_path, ending):
+    """Answers in one piece, in pieces and from a file, on connections that stay and on those answered early."""
+    (tmp_path / "file").write_bytes(b"f" * 100_000)
+
+    async def application(request):
+        connection = request.connection
+        if request.path == "/file":
+            connection.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+            with open(tmp_path / "file", "rb") as file:
+                await connection.send_file(file, 0, 100_000)
+            connection.finish()
+        elif request.path == "/pieces":
+            connection.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+            connection.write(b"ab")
+            connection.finish()
+        else:
+            connection.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab")
+
+    async def main():
+        async with serving(application) as server:
+            for path in ("/", "/pieces", "/file"):
+                asked = b"GET %b HTTP/1.1\r\nHost: h\r\n%b\r\n" % (path.encode(), ending)
+                before = traffic.received_bytes, traffic.sent_bytes
+                reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+                writer.write(asked)
+                head = await reader.readuntil(b"\r\n\r\n")
+                body = await reader.readexactly(100_000 if path == "/file" else 2)
+                writer.close()
+                await writer.wait_closed()
+                assert traffic.received_bytes - before[0] == len(asked)
+                while traffic.sent_bytes - before[1] < len(head) + len(body):  # a file's are counted when it is sent
+                    await asyncio.sleep(0)
+                assert traffic.sent_bytes - before[1] == len(head) + len(body)
 
     asyncio.run(main())
