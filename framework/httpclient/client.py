@@ -100,28 +100,28 @@ class AsyncHTTPClient:
             request = HTTPRequest(request, **kwargs)
         elif kwargs:
             raise ValueError("fetch(): expected no keywords beside an HTTPRequest")
-        fetch = Fetch(self, self._complete(request), callback, raise_error)
+        else:
+            request = copy.copy(request)  # the caller may use his own again, with another client
+        self._complete(request)
+        fetch = Fetch(self, request, callback, raise_error)
         self._queue[fetch] = None
         self._start_next()
         if fetch in self._queue:
             fetch.wait_in_queue()
         return fetch.future
 
-    def _complete(self, request: HTTPRequest) -> HTTPRequest:
-        """A copy of the request with all defaults in it."""
-        complete = copy.copy(request)
+    def _complete(self, request: HTTPRequest) -> None:
+        """Put all defaults into the request, and its URL into order."""
+        fields = vars(request)
         for name, value in self.defaults.items():
-            if getattr(complete, name) is None:
-                if name == "max_body_bytes" and complete.streaming_callback is not None:
-                    continue
-                setattr(complete, name, value)
-        complete.check_body()
-        complete.url, username, password = normalize_url(request.url)
-        if username is not None and complete.auth_username is None:
-            complete.auth_username, complete.auth_password = unquote(username), unquote(password or "")
-            if is_unsafe(complete.auth_username) or is_unsafe(complete.auth_password):
+            if fields[name] is None and not (name == "max_body_bytes" and request.streaming_callback is not None):
+                fields[name] = value
+        request.check_body()
+        request.url, username, password = normalize_url(request.url)
+        if username is not None and request.auth_username is None:
+            request.auth_username, request.auth_password = unquote(username), unquote(password or "")
+            if is_unsafe(request.auth_username) or is_unsafe(request.auth_password):
                 raise ValueError("URL: expected no control characters in user name and password")
-        return complete
 
     def _start_next(self) -> None:
         while self._queue and len(self._running) < self.max_clients and not self.is_closed:

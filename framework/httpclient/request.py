@@ -108,8 +108,9 @@ class HTTPRequest:
             raise ValueError(f"request: {error}") from error
         if not _TOKEN.fullmatch(self.method):
             raise ValueError(f"method: expected a token, got {self.method!r}")
+        fields = vars(self)
         for name in _PLAIN_TEXT:
-            value = getattr(self, name)
+            value = fields[name]
             if value is not None and is_unsafe(value):
                 raise ValueError(f"{name}: expected no control characters")
         if self.ssl_options is not None and not isinstance(self.ssl_options, Mapping):
