@@ -48,15 +48,27 @@ def tls_port(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     try:
         container.put_archive("/etc/squall/tls", make_certificate(folder))
         container.start()
-        wait_for(lambda: can_connect(port), f"an nginx on port {port}", timeout_s=10)
-        yield port, folder / "fullchain.pem"
+        certificate = folder / "fullchain.pem"
+        wait_for(lambda: answers(port, certificate), f"an nginx on port {port}", timeout_s=20)
+        yield port, certificate
     finally:
         container.remove(force=True)
 
 
-def can_connect(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def answers(port: int, certificate: Path) -> bool:
+    """Whether somebody with that certificate is there.
+
+    A connection alone proves nothing: while nobody listens on an ephemeral port, a socket may be connected to itself.
+    """
+    context = ssl.create_default_context(cafile=str(certificate))
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", port), 2) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1"),
+        ):
+            return True
+    except OSError:
+        return False
 
 
 def test_page_over_tls(tls_port: tuple[int, Path]) -> None:
