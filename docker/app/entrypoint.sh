@@ -48,6 +48,7 @@ choose_worker() {
 
 serve() {
     choose_slots
+    choose_scheduling
     file_setting DB_PASSWORD
     file_setting COOKIE_SECRET
     need_space /srv/uploads

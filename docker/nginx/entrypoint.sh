@@ -8,6 +8,7 @@ source=${NGINX_SOURCE:-/etc/squall/nginx} run=${NGINX_RUN:-/run/nginx} # other p
 frontends=${FRONTENDS_DIR:-/run/frontends}
 NGINX_LISTEN=${NGINX_LISTEN:-127.0.0.1:8080} NGINX_TLS_LISTEN=${NGINX_TLS_LISTEN:-127.0.0.1:8443}
 NGINX_WORKERS=${NGINX_WORKERS:-auto} MAX_BODY=${MAX_BODY:-32m} CONNECTIONS_PER_CLIENT=${CONNECTIONS_PER_CLIENT:-1024}
+SCHEDULING=${SCHEDULING:-batch}
 
 # check NAME VALUE PATTERN WHAT: VALUE is wholly matched by the extended regular expression PATTERN.
 check() {
@@ -20,6 +21,7 @@ validate() {
     check NGINX_TLS_LISTEN "$NGINX_TLS_LISTEN" "$address" "an address and a port, such as 127.0.0.1:8443"
     check NGINX_WORKERS "$NGINX_WORKERS" 'auto|[1-9][0-9]*' "auto or a number"
     check MAX_BODY "$MAX_BODY" '[0-9]+[kmg]?' "a size, such as 32m"
+    check SCHEDULING "$SCHEDULING" 'batch|normal' "batch or normal"
     check CONNECTIONS_PER_CLIENT "$CONNECTIONS_PER_CLIENT" '[1-9][0-9]{0,4}' "a number from 1 to 65535"
     check TRUSTED_PROXIES "${TRUSTED_PROXIES:-none}" 'none|[0-9a-f.:/, ]+' "networks, such as 10.0.0.0/8,192.168.0.0/16"
 }
@@ -115,5 +117,7 @@ count_files
 [ "${1:-serve}" = render ] || refuse_taken "$NGINX_LISTEN"
 render
 [ "${1:-serve}" != render ] || exit 0
+# As in the app container (settings.sh), and worth most together with it.
+[ "$SCHEDULING" = normal ] || chrt --batch --pid 0 $$ 2> /dev/null || log "the kernel refuses SCHEDULING=batch; going on as with normal"
 log "$NGINX_LISTEN, $slots slots, $(nginx -v 2>&1 | cut -d/ -f2)"
 exec nginx -c "$source/nginx.conf" -g 'daemon off;'

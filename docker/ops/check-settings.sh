@@ -17,6 +17,12 @@ case "$slots" in
     *) die "SLOTS is '$slots'; set it to a number from 1 to 128, or to auto (one per core)" ;;
 esac
 
+scheduling=$(setting SCHEDULING batch)
+case "$scheduling" in
+    batch | normal) ;;
+    *) die "SCHEDULING is '$scheduling'; set it to batch or normal" ;;
+esac
+
 check_address() {
     port=$(port_of "$2")
     case "$port" in

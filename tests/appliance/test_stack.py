@@ -32,6 +32,15 @@ def test_every_slot_serves(stack: Stack) -> None:
     assert _slots_seen(stack) == {"0", "1"}
 
 
+def test_processes_are_in_the_batch_class(stack: Stack) -> None:
+    batch = "3"
+    for service, process in (("nginx", "nginx"), ("app", "python")):
+        stats = stack.run(service, "sh", "-c", "cat /proc/[0-9]*/stat").splitlines()
+        fields = [(line.partition("(")[2].partition(")")[0], line.rpartition(")")[2].split()) for line in stats]
+        policies = [rest[38] for name, rest in fields if name.startswith(process)]  # proc_pid_stat(5): the 41st
+        assert len(policies) >= 3 and set(policies) == {batch}, stats
+
+
 def test_page_and_its_static_files(stack: Stack) -> None:
     page = get(stack, "/")
     assert page.status == 200 and page.headers["content-type"].startswith("text/html")

@@ -42,6 +42,9 @@ The asyncio peers have asyncmy, whose protocol is compiled. Flask and Django hav
 pages prefer, must be compiled on the spot, and would take something off their rows.
 
 Behind nginx, nobody is pinned: nginx, the backends (as many as there are cores) and the load generator share the cores.
+Our nginx, our frontends and the free backend are in the kernel's batch class, as the appliance has them
+(`SCHEDULING=batch`). The peers behind our nginx run as their own pages advise, which is without it; what the class
+does for two of them, as applications of our appliance (`APP`), stands in rows of their own.
 """
 
 

@@ -11,7 +11,7 @@ SETTINGS = Path(__file__).parents[2] / "docker" / "app" / "settings.sh"
 def run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["sh", "-euc", f". {SETTINGS}; {script}"],
-        env={"PATH": "/usr/local/bin:/usr/bin:/bin", **environment},
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin"} | environment,
         capture_output=True,
         text=True,
     )
@@ -31,6 +31,31 @@ def test_slots_that_are_wrong(slots: str) -> None:
     done = run("choose_slots", SLOTS=slots)
     assert done.returncode == 1
     assert done.stderr == f"app: SLOTS is '{slots}'; set it to a number from 1 to 128, or to auto (one per core)\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "scheduling_class"),
+    [({}, "SCHED_BATCH"), ({"SCHEDULING": "batch"}, "SCHED_BATCH"), ({"SCHEDULING": "normal"}, "SCHED_OTHER")],
+)
+def test_scheduling_reaches_what_is_started(settings: dict[str, str], scheduling_class: str) -> None:
+    done = run("choose_scheduling; exec chrt --pid $$", **settings)
+    assert done.stdout.splitlines()[0].endswith(scheduling_class)
+    assert done.stderr == ""
+
+
+def test_scheduling_that_the_kernel_refuses(tmp_path: Path) -> None:
+    chrt = tmp_path / "chrt"
+    chrt.write_text("#!/bin/sh\nexit 1\n")
+    chrt.chmod(0o755)
+    done = run("choose_scheduling; echo on", PATH=f"{tmp_path}:/usr/bin:/bin")
+    assert done.stdout == "on\n"
+    assert done.stderr == "app: the kernel refuses SCHEDULING=batch; going on as with normal\n"
+
+
+def test_scheduling_that_is_wrong() -> None:
+    done = run("choose_scheduling", SCHEDULING="fast")
+    assert done.returncode == 1
+    assert done.stderr == "app: SCHEDULING is 'fast'; set it to batch or normal\n"
 
 
 def test_secret_from_a_file(tmp_path: Path) -> None:

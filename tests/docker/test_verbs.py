@@ -37,6 +37,7 @@ def test_defaults_are_right(clone: Path) -> None:
     [
         ({"SLOTS": "many"}, "SLOTS is 'many'; set it to a number from 1 to 128, or to auto (one per core)"),
         ({"SLOTS": "0"}, "SLOTS is '0'; set it to a number from 1 to 128, or to auto (one per core)"),
+        ({"SCHEDULING": "fast"}, "SCHEDULING is 'fast'; set it to batch or normal"),
         ({"SLOTS": "129"}, "SLOTS is '129'; set it to a number from 1 to 128, or to auto (one per core)"),
         ({"NGINX_LISTEN": "http"}, "NGINX_LISTEN is 'http'; expected an address and a port, such as 127.0.0.1:8080"),
         ({"NGINX_LISTEN": "127.0.0.1:70000"}, "NGINX_LISTEN is '127.0.0.1:70000'; a port is at most 65535"),

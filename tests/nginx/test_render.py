@@ -32,6 +32,7 @@ def test_slots_auto_is_what_the_app_container_wrote(tmp_path: Path) -> None:
         ({"NGINX_LISTEN": "1:1;}"}, "NGINX_LISTEN is '1:1;}'; expected an address and a port, such as 127.0.0.1:8080"),
         ({"MAX_BODY": "much"}, "MAX_BODY is 'much'; expected a size, such as 32m"),
         ({"NGINX_WORKERS": "0"}, "NGINX_WORKERS is '0'; expected auto or a number"),
+        ({"SCHEDULING": "fast"}, "SCHEDULING is 'fast'; expected batch or normal"),
         ({"TRUSTED_PROXIES": "mine;"}, "TRUSTED_PROXIES is 'mine;'; expected networks, such as"),
         ({"CONNECTIONS_PER_CLIENT": "0"}, "CONNECTIONS_PER_CLIENT is '0'; expected a number from 1 to 65535"),
     ],

@@ -2,6 +2,8 @@
 
 As many backend processes as the machine has cores, on unix sockets (but for the seed's configuration, which was TCP).
 Nobody is pinned here: nginx, the backends and the load share the cores as they would in production.
+Our nginx and frontends are in the kernel's batch class, as in the appliance; so are the limit, and what stands
+"in the appliance".
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +23,9 @@ JOB = "stack"
 STACK_LOADS = ("ab", "ab-k", "wrk25")
 # The whole hundred thousand of the seed's table, once, for who is to lose none of them.
 WHOLE_LOAD, WHOLE = "ab-100k", ("nginx + squall", "nginx + free backend")
+
+# As docker/nginx/entrypoint.sh and docker/app/settings.sh.
+BATCH = ["chrt", "--batch", "0"]
 
 # What the configurations of others have in common; as many workers as ours has.
 OTHER = """worker_processes auto; pid {folder}/nginx.pid; error_log stderr warn; daemon off;
@@ -164,7 +169,8 @@ def _before(name: str, folder: Path, slots: int, pids: list[int], stack: ExitSta
         raise ServerError(f"{name}: nginx refuses its configuration: {done.stderr[-400:]}")
     for socket in (folder / "frontends").glob("*.sock"):
         socket.chmod(0o666)
-    arguments = ["/usr/sbin/nginx", "-e", "stderr", "-c", str(folder / "source/nginx.conf"), "-g", "daemon off;"]
+    config = folder / "source/nginx.conf"
+    arguments = [*BATCH, "/usr/sbin/nginx", "-e", "stderr", "-c", str(config), "-g", "daemon off;"]
     server = stack.enter_context(Server(Command(f"nginx of {name}", arguments, port), folder))
     return Running(name, port, server.pid, pids)
 
@@ -198,9 +204,9 @@ def _start_squall(name: str, plan: Plan, folder: Path, processes: int, stack: Ex
         "SLOTS": str(processes),
         "LOG_FORMAT": "json",
     }
-    python = python_of(plan.environments, "main")
+    frontend = [*BATCH, python_of(plan.environments, "main"), "-m", "framework.frontend"]
     commands = [
-        Command(f"{name} {slot}", [python, "-m", "framework.frontend", f"--slot={slot}"], 0, str(path), environment)
+        Command(f"{name} {slot}", [*frontend, f"--slot={slot}"], 0, str(path), environment)
         for slot, path in enumerate(_slot_paths(folder, processes))
     ]
     return _before(name, folder, processes, _start_all(commands, folder, stack), stack)
@@ -211,7 +217,8 @@ def _start_free(name: str, plan: Plan, folder: Path, processes: int, stack: Exit
     for slot, path in enumerate(_slot_paths(folder, processes)):
         config = folder / f"free{slot}.conf"
         config.write_text(FREE.format(folder=folder, slot=slot, path=path, hello=content.HELLO))
-        commands.append(Command(f"{name} {slot}", ["/usr/sbin/nginx", "-e", "stderr", "-c", str(config)], 0, str(path)))
+        arguments = [*BATCH, "/usr/sbin/nginx", "-e", "stderr", "-c", str(config)]
+        commands.append(Command(f"{name} {slot}", arguments, 0, str(path)))
     return _before(name, folder, processes, _start_all(commands, folder, stack), stack)
 
 
@@ -226,13 +233,15 @@ def _start_seed(name: str, plan: Plan, folder: Path, processes: int, stack: Exit
     return _before_other(name, folder, servers, SEED, _start_all(commands, folder, stack), stack)
 
 
-def _one_each(contestant: Contestant, settings: Mapping[str, str] | None = None) -> "Start":
+def _one_each(
+    contestant: Contestant, settings: Mapping[str, str] | None = None, prefix: Sequence[str] = ()
+) -> "Start":
     """A process for each socket, behind our nginx or that of the settings."""
 
     def start(name: str, plan: Plan, folder: Path, processes: int, stack: ExitStack) -> Running:
-        python = python_of(plan.environments, contestant.environment)
+        python = [*prefix, python_of(plan.environments, contestant.environment)]
         commands = [
-            Command(f"{name} {n}", [python, *(p.format(path=path, workers=1) for p in contestant.unix)], 0, str(path))
+            Command(f"{name} {n}", [*python, *(p.format(path=path, workers=1) for p in contestant.unix)], 0, str(path))
             for n, path in enumerate(_slot_paths(folder, processes))
         ]
         pids = _start_all(commands, folder, stack)
@@ -279,7 +288,9 @@ STACKS: dict[str, Start] = {
     "nginx + free backend": _start_free,
     "nginx + tornado, the seed's configuration": _start_seed,
     "nginx + tornado": _one_each(BY_NAME["tornado"]),
+    "nginx + tornado, in the appliance": _one_each(BY_NAME["tornado"], prefix=BATCH),
     "nginx + uvicorn, bare": _one_each(BY_NAME["uvicorn, bare"]),
+    "nginx + uvicorn, bare, in the appliance": _one_each(BY_NAME["uvicorn, bare"], prefix=BATCH),
     "nginx + uvicorn, bare, its own configuration": _one_each(BY_NAME["uvicorn, bare"], UVICORN),
     "nginx + granian RSGI, bare": _one_each(BY_NAME["granian RSGI, bare"]),
     "nginx + django, gunicorn": _one_master(BY_NAME["django"]),
