@@ -82,20 +82,21 @@ _LENGTH = rb"[Cc]ontent-[Ll]ength: ([0-9]{1,9})\r\n"
 
 
 def _end(lines: bytes) -> bytes:
-    """A pattern for the rest of a head, and for a body if it has a length."""
-    return lines + rb"(?:\r\n|" + _LENGTH.replace(b"(", b"(?P<length>") + lines + rb"\r\n(?P<body>.*+))"
+    """A pattern for the end of a head, or for a length, these lines, the end and a body."""
+    return rb"(?:\r\n|" + _LENGTH.replace(b"(", b"(?P<length>") + lines + rb"\r\n(?P<body>.*+))"
 
 
-match_plain_request = re.compile(_KNOWN + _end(_PLAIN_LINES), re.DOTALL).fullmatch
+match_plain_request = re.compile(_KNOWN + _PLAIN_LINES + _end(_PLAIN_LINES), re.DOTALL).fullmatch
 """Matches a head whose start line and Host, its first group, are not checked: for those that were valid before. All
 other lines are valid, leave nothing for `Framing` to say, and are no condition (If-…) nor what a proxy says.
 Nothing follows the head, unless it has a Content-Length (group `length`); what follows then is in group `body`."""
-match_proxied_request = re.compile(_KNOWN + _PROXIED + _end(_PLAIN_LINES), re.DOTALL).fullmatch
-"""As match_plain_request, with groups 2 to 5 for what our nginx says: the request's id and start, client, scheme."""
+match_believed_request = re.compile(
+    (_KNOWN + rb"(?:" + _PROXIED + _PLAIN_LINES + rb"|" + _DIRECT_LINES + rb")" + _end(_DIRECT_LINES)), re.DOTALL
+).fullmatch
+"""As match_plain_request, with groups 2 to 5 for what our nginx says: request id and start, client, scheme. Where they are
+None, the head has nothing of a proxy at all."""
 match_plain_head = re.compile(_KNOWN + _PLAIN_LINES + rb"\r\n").match
 """As match_plain_request, if the head has no Content-Length; anything may follow."""
-match_direct_request = re.compile(_KNOWN + _end(_DIRECT_LINES), re.DOTALL).fullmatch
-"""As match_plain_request, if the head has nothing of a proxy at all."""
 match_direct_head = re.compile(_KNOWN + _DIRECT_LINES + rb"\r\n").match
 """As match_plain_head, if the head has nothing of a proxy at all."""
 _HOST_VALUE = rb"[Hh]ost: ([^\r]++)\r\n"

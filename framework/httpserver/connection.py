@@ -24,12 +24,11 @@ from framework.errors import ProtocolError
 from framework.http1 import (
     Framing,
     HeadReader,
+    match_believed_request,
     match_direct_head,
-    match_direct_request,
     match_head,
     match_plain_head,
     match_plain_request,
-    match_proxied_request,
 )
 from framework.httpserver.calling import Calling
 from framework.httpserver.incoming import IncomingBody
@@ -84,12 +83,12 @@ class Connection(Calling):
             proxied = None
             may_tell = False  # the head may say who the client behind the peer is
             if self.is_believed:
-                match = proxied = match_proxied_request(data)
+                match = match_believed_request(data)
                 if match is None:
-                    match = match_direct_request(data)
-                may_tell = match is None
-                if may_tell:
+                    may_tell = True
                     match = match_plain_request(data)
+                elif match[2] is not None:
+                    proxied = match
             else:
                 match = match_plain_request(data)
             if match is None:

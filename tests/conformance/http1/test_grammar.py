@@ -6,8 +6,15 @@ from hypothesis import strategies as st
 
 from framework import http1
 from framework.errors import ProtocolError
+from framework.httpserver.xheaders import read_xheaders
+from framework.request import find_trace
 from tests.support.judge import Judge
 
+# As our nginx puts it before the client's own.
+PROXIED = (
+    b"X-Request-ID: 0\r\nX-Request-Start: t=1.5\r\nX-Real-IP: 192.0.2.1\r\nX-Forwarded-For: 192.0.2.1\r\n"
+    b"X-Forwarded-Proto: http\r\nX-Scheme: http\r\n"
+)
 LINES = st.sampled_from(
     [
         *(b"Host: h\r\n", b"host:h:80 \r\n", b"Host: a..b\r\n", b"Hos: t\r\n", b"Hostess: x\r\n", b"Host : h\r\n"),
@@ -15,6 +22,7 @@ LINES = st.sampled_from(
         *(b"Content-Length: 3\r\n", b"content-length: 0\r\n", b"Transfer-Encoding: chunked\r\n", b"TE: trailers\r\n"),
         *(b"Expect: 100-continue\r\n", b"Upgrade: x\r\n", b"Upgrade-Insecure-Requests: 1\r\n", b"User-Agent: x\r\n"),
         *(b"Cookie: a=b\r\n", b"Accept: */*\r\n", b"X: \xff\t\r\n", b"X:\r\n", b": x\r\n", b" fold\r\n", b"X: \0\r\n"),
+        *(PROXIED, b"X-Real-IP: 192.0.2.1\r\n", b"X-Forwarded-For: 192.0.2.1\r\n", b"X-Request-ID: 0\r\n"),
         *(b"X: a\rb\r\n", b"X: a\n", b"\r\n", b"\n", b"\r"),
     ]
 )
@@ -70,10 +78,15 @@ def test_pattern_agrees_with_the_lines(head):
 @example(b"GET / HTTP/1.1\r\nContent-Length: 3\r\nHost: h\r\nContent-Length: 3\r\n")
 @example(b"GET / HTTP/1.1\r\nHost: h\r\nCookie: x\r\nHost: h\r\n")
 @example(b"GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n")
+@example(b"GET / HTTP/1.1\r\nHost: h\r\n" + PROXIED)
+@example(b"GET / HTTP/1.1\r\nHost: h\r\n" + PROXIED + b"Content-Length: 3\r\n")
+@example(b"GET / HTTP/1.1\r\nHost: h\r\n" + PROXIED[:-5])
+@example(b"GET / HTTP/1.1\r\nHost: h\r\nX-Scheme: https\r\n")
+@example(b"GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nX-Forwarded-For: 192.0.2.1\r\n")
 def test_plain_patterns_match_nothing_that_is_not_valid(head):
     head += b"\r\n"
     match = http1.match_head(head)
-    whole = http1.match_plain_request, http1.match_direct_request
+    whole = http1.match_plain_request, http1.match_believed_request
     for plain in (http1.match_plain_head, http1.match_direct_head, http1.match_late_host_head, *whole):
         found = plain(head)
         if found is None:
@@ -92,3 +105,5 @@ def test_plain_patterns_match_nothing_that_is_not_valid(head):
         framing = http1.Framing(own, 1)
         assert not (framing.close or framing.is_chunked or framing.expects_continue)
         assert framing.content_length == (None if length is None else int(length))
+        if plain is http1.match_believed_request and found[2] is None:
+            assert read_xheaders(own, ()) == (None, None) and find_trace(own) is None
