@@ -93,8 +93,8 @@ Nothing follows the head, unless it has a Content-Length (group `length`); what 
 match_believed_request = re.compile(
     (_KNOWN + rb"(?:" + _PROXIED + _PLAIN_LINES + rb"|" + _DIRECT_LINES + rb")" + _end(_DIRECT_LINES)), re.DOTALL
 ).fullmatch
-"""As match_plain_request, with groups 2 to 5 for what our nginx says: request id and start, client, scheme. Where they are
-None, the head has nothing of a proxy at all."""
+"""As match_plain_request, with groups 2 to 5 for what our nginx says: request id and start, client, scheme. Where they
+are None, the head has nothing of a proxy at all."""
 match_plain_head = re.compile(_KNOWN + _PLAIN_LINES + rb"\r\n").match
 """As match_plain_request, if the head has no Content-Length; anything may follow."""
 match_direct_head = re.compile(_KNOWN + _DIRECT_LINES + rb"\r\n").match

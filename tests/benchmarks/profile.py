@@ -131,26 +131,42 @@ def watch(profiled: Profiled, seconds: int, path: Path, title: str) -> tuple[flo
     return requests / took_s, usage
 
 
+@dataclass(frozen=True)
+class Profile:
+    """What was watched, requests per second meanwhile, and the kernel's share of the CPU time."""
+
+    title: str
+    rate: float
+    kernel: float
+
+
+def draw(job_name: str, load_name: str, seconds: int, environments: Path | None, path: Path) -> Profile:
+    """Put the load on the job and draw where its time goes into an SVG.
+
+    Raises:
+        LoadError, ServerError: as watch.
+    """
+    load, job = LOADS[load_name], JOBS.get(job_name)
+    title = f"{job.title if job else 'one of the frontends behind nginx'}, {load.title}"
+    with tempfile.TemporaryDirectory(prefix="squall-profile-") as folder:
+        Path(folder).chmod(0o755)
+        absolute = environments.absolute() if environments else None
+        plan = Plan(contestants.select(["squall"]), [job_name], [load.name], 1, seconds, absolute, Path(folder))
+        with start_frontend(job, load, plan) if job else start_stack(load, plan) as profiled:
+            rate, usage = watch(profiled, seconds, path, title)
+    return Profile(title, rate, usage.system_s / usage.cpu_s)
+
+
 def main() -> None:
     arguments = parse_arguments()
     arguments.output.mkdir(parents=True, exist_ok=True)
     path = arguments.output / f"{arguments.job}-{arguments.load}.svg"
-    load = LOADS[arguments.load]
-    with tempfile.TemporaryDirectory(prefix="squall-profile-") as folder:
-        Path(folder).chmod(0o755)
-        environments = arguments.environments.absolute() if arguments.environments else None
-        ours = contestants.select(["squall"])
-        plan = Plan(ours, [arguments.job], [load.name], 1, arguments.seconds, environments, Path(folder))
-        job = JOBS.get(arguments.job)
-        title = f"{job.title if job else 'one of the frontends behind nginx'}, {load.title}"
-        try:
-            with start_frontend(job, load, plan) if job else start_stack(load, plan) as profiled:
-                rate, usage = watch(profiled, arguments.seconds, path, title)
-        except (ServerError, LoadError) as error:
-            sys.exit(f"profile: {error}")
-    kernel = usage.system_s / usage.cpu_s
-    print(f"{title}: {rate:,.0f} requests/s while it was watched")
-    print(f"CPU: {1 - kernel:.0%} in the process, {kernel:.0%} in the kernel")
+    try:
+        drawn = draw(arguments.job, arguments.load, arguments.seconds, arguments.environments, path)
+    except (ServerError, LoadError) as error:
+        sys.exit(f"profile: {error}")
+    print(f"{drawn.title}: {drawn.rate:,.0f} requests/s while it was watched")
+    print(f"CPU: {1 - drawn.kernel:.0%} in the process, {drawn.kernel:.0%} in the kernel")
     print(f"flame graph: {path}")
 
 

@@ -82,6 +82,16 @@ def list_ahead(results: Results) -> str:
     return said + "\n".join([*head, *lines]) + "\n"
 
 
+def list_profiles(results: Results) -> str:
+    """The flame graphs of our own frontends, and what of their time the kernel took."""
+    lines = [
+        f"- [{one['title']}]({CHARTS}/{name}): {one['kernel']:.0%} of the CPU time in the kernel"
+        for name, one in results.profiles.items()
+    ]
+    said = "Flame graphs of Squall's own process (`make profile` draws that of any job):\n\n"
+    return said + "\n".join(lines) + "\n" if lines else "`make profile` draws a flame graph of any job.\n"
+
+
 def _compare(results: Results, job: str, load: str, name: str) -> list[str]:
     cells = []
     for one in (name, "squall"):
@@ -98,6 +108,8 @@ def format_page(results: Results, charts: list[str]) -> str:
         "medians. Squall's own rows are bold.\n",
         "## Where targets were missed, and why\n",
         list_missed(results),
+        "## Where the time goes\n",
+        list_profiles(results),
         "## Who is ahead of us\n",
         list_ahead(results),
         format_peers(results, charts, f"{CHARTS}/"),

@@ -18,6 +18,7 @@ class Results:
         self.absent: Mapping[str, str] = results.get("absent", {})
         self.memory: Mapping[str, Mapping[str, float]] = results.get("memory", {})
         self.templates: Mapping[str, Mapping[str, float]] = results.get("templates", {})
+        self.profiles: Mapping[str, Mapping[str, Any]] = results.get("profiles", {})
         self.rounds: int = results["rounds"]
         self.seconds: float = results["seconds"]
         self._rows: Rows = results["rows"]

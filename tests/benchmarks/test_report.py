@@ -75,7 +75,8 @@ def test_report_of_peers(tmp_path: Path) -> None:
 
 def test_published_page(tmp_path: Path) -> None:
     (tmp_path / "tests/benchmarks").mkdir(parents=True)
-    publish.publish(make_raw(), tmp_path)
+    profiles = {"profile-hello-wrk25.svg": {"title": "“Hello, world”, wrk -c 25", "rate": 1.0, "kernel": 0.657}}
+    publish.publish({**make_raw(), "profiles": profiles}, tmp_path)
     page = (tmp_path / "BENCHMARKS.md").read_text()
     assert "![hello-wrk25](docs/benchmarks/hello-wrk25.svg)" in page
     assert sorted(path.name for path in (tmp_path / "docs/benchmarks").iterdir()) == [
@@ -83,6 +84,8 @@ def test_published_page(tmp_path: Path) -> None:
         "hello-wrk25.svg",
     ]
     assert "| aiohttp | “Hello, world” | wrk -c 25 | 9.00 (–) | 10.0 (–) | 0.90 |" in page
+    graph = "- [“Hello, world”, wrk -c 25](docs/benchmarks/profile-hello-wrk25.svg)"
+    assert f"{graph}: 66% of the CPU time in the kernel" in page
     assert "| constant" not in page.split("## Who is ahead of us")[1].split("##")[0]
     baseline = json.loads((tmp_path / "tests/benchmarks/baseline.json").read_text())
     assert baseline["peers"]["hello, requests per CPU second: squall / tornado"] == 15

@@ -4,6 +4,7 @@ Writes results.json and report.md with its charts into --output.
 """
 
 import argparse
+import dataclasses
 import json
 import tempfile
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import uvloop
 
-from tests.benchmarks import history, machine, micro, publish, templates
+from tests.benchmarks import history, machine, micro, profile, publish, templates
 from tests.benchmarks.loads import LOADS
 from tests.benchmarks.peers import contestants, measuring, memory, stack
 from tests.benchmarks.peers.jobs import JOBS
@@ -100,6 +101,17 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return results
 
 
+def draw_profiles(environments: Path | None) -> dict[str, dict[str, Any]]:
+    """Flame graphs of the jobs whose targets are hardest, for the published page."""
+    folder = publish.ROOT / publish.CHARTS
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = {}
+    for job, load in (("hello", "wrk25"), ("hello", "browser"), ("stack", "ab-k")):
+        name = f"profile-{job}-{load}.svg"
+        drawn[name] = dataclasses.asdict(profile.draw(job, load, 10, environments, folder / name))
+    return drawn
+
+
 def main() -> None:
     arguments = parse_arguments()
     if arguments.list:
@@ -111,6 +123,8 @@ def main() -> None:
         results = measure(arguments, Path(folder))
     print(write_peers(results, arguments.output))
     if arguments.publish:
+        results["profiles"] = draw_profiles(arguments.environments)
+        (arguments.output / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
         print(publish.publish(results, publish.ROOT))
         history.write_baseline("micro", uvloop.run(micro.compare(MICRO_S)))
 

@@ -233,9 +233,7 @@ def _start_seed(name: str, plan: Plan, folder: Path, processes: int, stack: Exit
     return _before_other(name, folder, servers, SEED, _start_all(commands, folder, stack), stack)
 
 
-def _one_each(
-    contestant: Contestant, settings: Mapping[str, str] | None = None, prefix: Sequence[str] = ()
-) -> "Start":
+def _one_each(contestant: Contestant, settings: Mapping[str, str] | None = None, prefix: Sequence[str] = ()) -> "Start":
     """A process for each socket, behind our nginx or that of the settings."""
 
     def start(name: str, plan: Plan, folder: Path, processes: int, stack: ExitStack) -> Running:
