@@ -39,6 +39,30 @@ _VISIBLE = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
+class Repeated:
+    """A line that is logged once a second at most, and says how often it was left out: no flood shall fill the log."""
+
+    __slots__ = ("_left_out", "_log", "_next_s")
+
+    def __init__(self, log: Callable[..., None]) -> None:
+        """`log` is the method of a logger."""
+        self._log = log
+        self._left_out = 0
+        self._next_s = 0.0
+
+    def __call__(self, message: str, *arguments: object) -> None:
+        now = time.monotonic()
+        if now < self._next_s:
+            self._left_out += 1
+            return
+        if self._left_out:
+            message += " (and %d more since the last such line)"
+            arguments += (self._left_out,)
+        self._left_out = 0
+        self._next_s = now + 1
+        self._log(message, *arguments, stacklevel=2)
+
+
 class LogFormatter(logging.Formatter):
     """`[I 241124 12:00:00 module:12] text`, the prefix coloured by level if the stream is a terminal.
 

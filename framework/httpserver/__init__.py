@@ -11,9 +11,9 @@
     http_server.listen(8888)
     ioloop.IOLoop.instance().start()
 
-The rooms, in reading order: `targets`, `limits`, `xheaders`, `refusal`, `incoming` (bodies), `sendfile`, `outgoing`
-(the half of a connection that writes), `calling` (what lies between), `plain`, `connection` (the half that reads),
-`proxyprotocol`, `listening`, `server`.
+The rooms, in reading order: `targets`, `limits`, `xheaders`, `refusal`, `bodies` (what is buffered, and where),
+`incoming` (a body while it arrives), `sendfile`, `outgoing` (the half of a connection that writes), `calling` (what
+lies between), `plain`, `connection` (the half that reads), `proxyprotocol`, `listening`, `server`.
 """
 
 from framework.httpserver.connection import Connection

@@ -77,7 +77,10 @@ class Calling(Outgoing):
                 self._send_refusal(error.status)
 
     def _drop_body(self, incoming: IncomingBody | None) -> None:
-        if incoming is None or incoming.receiver is None:
+        if incoming is None:
+            return
+        incoming.end()
+        if incoming.receiver is None:
             return
         try:
             incoming.receiver.connection_lost()

@@ -353,7 +353,7 @@ class Connection(Calling):
             self._answer(request)
             return
         self._state = BODY
-        incoming = self._incoming = IncomingBody(request, framing.content_length, self._server.limits)
+        incoming = self._incoming = IncomingBody(request, framing.content_length, self._server.bodies)
         self._offer_body(incoming)
         if self._incoming is None:
             return

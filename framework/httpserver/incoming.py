@@ -4,7 +4,7 @@ from collections.abc import Awaitable
 
 from framework.errors import ProtocolError
 from framework.http1 import ChunkedBody, LengthBody
-from framework.httpserver.limits import Limits
+from framework.httpserver.bodies import Bodies, BufferedBody
 from framework.request import BodyReceiver, HTTPRequest
 
 
@@ -12,7 +12,8 @@ class IncomingBody:
     """Takes input, and has `request` complete with its body when `is_done`."""
 
     __slots__ = (
-        "_buffer",
+        "_bodies",
+        "_buffered",
         "_decoder",
         "is_waiting",
         "keep_alive",
@@ -22,15 +23,17 @@ class IncomingBody:
         "timeout_s",
     )
 
-    def __init__(self, request: HTTPRequest, content_length: int | None, limits: Limits) -> None:
+    def __init__(self, request: HTTPRequest, content_length: int | None, bodies: Bodies) -> None:
         """`content_length` is None for a chunked body."""
+        limits = bodies.limits
         self.request = request
         self.max_body_bytes = limits.max_body_bytes
         self.timeout_s = limits.body_timeout_s
         self.receiver: BodyReceiver | None = None
         self.keep_alive = True  # what the connection's keep_alive will be once the body is there
         self.is_waiting = False  # for the receiver, or for the other connections' turn
-        self._buffer = bytearray()
+        self._bodies = bodies
+        self._buffered: BufferedBody | None = None  # from its first bytes on, if that was not all
         self._decoder: LengthBody | ChunkedBody
         if content_length is None:
             self._decoder = ChunkedBody(limits.max_body_bytes, limits.max_trailer_bytes)
@@ -41,13 +44,16 @@ class IncomingBody:
         """Return if the body announced is not too large.
 
         Raises:
-            ProtocolError: 413, if it is.
+            ProtocolError: 413, if it is; as Bodies.check, if it is to be buffered.
         """
         decoder = self._decoder
         if isinstance(decoder, ChunkedBody):
             decoder.max_body_bytes = self.max_body_bytes
         elif decoder.remaining > self.max_body_bytes:
             raise ProtocolError(f"body: expected at most {self.max_body_bytes} bytes", 413)
+        elif self.receiver is None:
+            # Nothing is reserved: whoever announces much and sends nothing would else keep the others out.
+            self._bodies.check(decoder.remaining, decoder.remaining)
 
     @property
     def is_done(self) -> bool:
@@ -63,17 +69,23 @@ class IncomingBody:
         """The position up to which `data` was used, and what to wait for before the next call.
 
         Raises:
-            ProtocolError: as ChunkedBody.read.
+            ProtocolError: as ChunkedBody.read; 503, if there is no room for a body that is buffered.
         """
         piece, position = self._decoder.read(data, position)
         if self.receiver is not None:
             if piece:
                 return position, self.receiver.data_received(piece)
-        elif self._decoder.is_done and not self._buffer:
+        elif self._decoder.is_done and self._buffered is None:
             self.request.body = piece
-        else:
-            self._buffer += piece
+        elif piece or self._decoder.is_done:
+            if self._buffered is None:
+                self._buffered = BufferedBody(self._bodies)
+            self._buffered.add(piece)
             if self._decoder.is_done:
-                self.request.body = bytes(self._buffer)
-                self._buffer = bytearray()
+                self.request.body = self._buffered.complete()
         return position, None
+
+    def end(self) -> None:
+        """Let go of what is buffered; to be called whatever becomes of the body."""
+        if self._buffered is not None:
+            self._buffered.end()

@@ -19,6 +19,13 @@ class Limits:
     """Header lines: 431."""
     max_body_bytes: int = 33_554_432
     """A body that is buffered, or that no receiver has allowed more for: 413, before it is read."""
+    body_memory_bytes: int = 262_144
+    """Of a body that is buffered; a larger one goes on in a temporary file, where TMPDIR says, until it is complete.
+    Most forms and documents are smaller, and what a thousand connections hold is still no more than 256 MB."""
+    max_buffered_bytes: int = 1_073_741_824
+    """All bodies of a server that are being buffered, in memory and in files: 503, and before a body is read that
+    announces its length. The last eighth is left to bodies of at most body_memory_bytes. What is complete no longer
+    counts, nor what a receiver takes."""
     max_trailer_bytes: int = 16_384
     """Trailers of a chunked body: 431."""
     max_pipelined_bytes: int = 65_536
@@ -30,8 +37,8 @@ class Limits:
     min_idle_s: float = 1.0
     """Connections idle for less than this are not closed to make room for new ones."""
     max_connections: int = 0
-    """Open connections: beyond that the longest idle ones are closed, or if none is idle, the newest answered 503.
-    0: what the limit of file descriptors allows."""
+    """Open connections, and files that hold bodies: beyond that the longest idle connections are closed, or if none is
+    idle, the newest answered 503. 0: what the limit of file descriptors allows."""
     head_timeout_s: float = 20.0
     """From the first byte of a head (or from connecting) to its last: 408."""
     body_timeout_s: float = 30.0

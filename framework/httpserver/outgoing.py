@@ -331,6 +331,8 @@ class Outgoing(asyncio.Protocol):
         self._output = None
         self._socket = None
         self._is_direct = False
+        if self._incoming is not None:
+            self._leave_body()
         if not self._is_early:
             self._server.discard(self)
         waiter, self._drain_waiter = self._drain_waiter, None
@@ -355,14 +357,21 @@ class Outgoing(asyncio.Protocol):
             self._advance()
 
     def _close_after_answer(self) -> None:
-        incoming, self._incoming = self._incoming, None
-        has_more_input = incoming is not None or self._position < len(self._input)
+        has_more_input = self._leave_body() or self._position < len(self._input)
         self._input = b""
         self._position = 0
         if has_more_input:
             self._linger()
         else:
             self._close_soon()
+
+    def _leave_body(self) -> bool:
+        """Let go of the body that was arriving; whether there was one."""
+        incoming, self._incoming = self._incoming, None
+        if incoming is None:
+            return False
+        incoming.end()
+        return True
 
     def refuse_connection(self, status: int) -> None:
         """Answer before anything was asked, and close."""
@@ -371,7 +380,7 @@ class Outgoing(asyncio.Protocol):
     def _send_refusal(self, status: int) -> None:
         self._hold(format_refusal(status))
         self._close_callback = None
-        self._incoming = None
+        self._leave_body()
         self._input = b""
         self._position = 0
         self._linger()

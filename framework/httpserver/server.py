@@ -9,6 +9,7 @@ from functools import lru_cache, partial
 from typing import Any, cast
 
 from framework import clock, netutil
+from framework.httpserver.bodies import Bodies
 from framework.httpserver.connection import Connection
 from framework.httpserver.limits import Limits, most_connections, plain_head_bytes, small_head_bytes
 from framework.httpserver.listening import Listening
@@ -53,6 +54,7 @@ class HTTPServer:
         # Optional, too: False for a host and a path whose bodies are surely not wanted while they arrive.
         self._streams_body: Callable[[str, str], bool] | None = getattr(request_callback, "streams_body", None)
         self.limits = Limits(**limits)
+        self.bodies = Bodies(self.limits, self._make_room_for_file, self._hear_of_room)
         self.small_head_bytes = small_head_bytes(self.limits)
         self.most_requests = self.limits.max_requests_per_connection
         self.plain_head_bytes = plain_head_bytes(self.limits)
@@ -119,6 +121,7 @@ class HTTPServer:
         """As add_socket, for several."""
         self.wheel.start()
         self._max_connections = most_connections(self.limits)
+        self.bodies.find_directory()
         for listener in listeners:
             self._listening.add(listener, self.loop)
 
@@ -232,23 +235,35 @@ class HTTPServer:
         nginx does the same when it runs out of connections. Peers on unix sockets are proxies, which may be writing
         a request at this moment: theirs are never closed.
         """
+        if not self._close_idle(newest):
+            gen_log.info("%s: 503 more than %d connections", newest.remote_ip, self._max_connections)
+            newest.refuse_connection(503)
+
+    def _close_idle(self, newest: Connection | None = None) -> bool:
+        """Whether some connections were idle; the longest idle of them are closed."""
         since = clock.now - self.limits.min_idle_s
         idle = [c for c in self._connections if not c.is_unix and c is not newest and c.idle_since <= since]
         idle.sort(key=lambda connection: connection.idle_since)
         for connection in idle[: 1 + len(idle) // 50]:
             connection.close()
-        if not idle:
-            gen_log.info("%s: 503 more than %d connections", newest.remote_ip, self._max_connections)
-            newest.refuse_connection(503)
+        return bool(idle)
+
+    def _make_room_for_file(self) -> bool:
+        """Whether there is a descriptor for one more body in a file, or will be in a moment."""
+        return self._count() < self._max_connections or self._close_idle()
 
     def discard(self, connection: Outgoing) -> None:
         """Forget a connection that is gone."""
         self._connections.discard(connection)
         self.wheel.forget(connection)
-        if self._listening.is_paused or self._listening.is_resting:
-            self._resume_accepting()  # its descriptor is another one's
+        self._hear_of_room()
         if not self._listening.is_open:
             self._maybe_empty()
+
+    def _hear_of_room(self) -> None:
+        """A descriptor is free: it is another connection's."""
+        if self._listening.is_paused or self._listening.is_resting:
+            self._resume_accepting()
 
     def _resume_accepting(self) -> None:
         if self._count() <= self._max_connections and self.is_taking_requests:
@@ -273,11 +288,12 @@ class HTTPServer:
         self._look_through_at = 2 * len(self._handed_over) + 64
 
     def _count(self) -> int:
-        """How many connections there are and will be in a moment, for the limit."""
-        count = len(self._connections) + len(self._expected) + len(self._handed_over)
+        """How many connections and files of bodies there are and will be in a moment, for the limit."""
+        count = len(self._connections) + len(self._expected) + len(self._handed_over) + self.bodies.files
         if count >= self._max_connections and self._handed_over:
+            before = len(self._handed_over)
             self._look_through()
-            count = len(self._connections) + len(self._expected) + len(self._handed_over)
+            count -= before - len(self._handed_over)
         return count
 
     def believe_headers(self, request: HTTPRequest) -> None:

@@ -217,3 +217,21 @@ def test_access_log_drops_and_counts_when_the_disk_is_full() -> None:
     access.record(200, "GET", "/", "127.0.0.1", 0.1)
     access.close()
     assert access.dropped == 1
+
+
+def test_repeated_line_comes_once_a_second_and_says_what_was_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    now = 100.0
+    monkeypatch.setattr("framework.log.time.monotonic", lambda: now)
+    say = log.Repeated(lambda message, *arguments, stacklevel: lines.append(message % arguments))
+    for _ in range(3):
+        say("no room for %s", "me")
+    now = 101.5
+    say("no room for %s", "you")
+    now = 103.0
+    say("no room for %s", "us")
+    assert lines == [
+        "no room for me",
+        "no room for you (and 2 more since the last such line)",
+        "no room for us",
+    ]

@@ -15,6 +15,7 @@ from tests.support import rawhttp
 from tests.support.rawhttp import connected, hello, serving
 
 GET = b"GET /%d HTTP/1.1\r\nHost: h\r\n\r\n"
+LARGE = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3000\r\n\r\n"
 
 
 def test_item_130_keep_alive_and_pipelining_answer_in_order():
@@ -223,6 +224,69 @@ def test_more_requests_at_once_than_connections_allowed_are_refused_and_recover(
                 await asyncio.sleep(0)
             statuses = {answer.result()[0] for answer in answers}
             assert statuses == {200, 503}
+
+    run(main)
+
+
+async def hold_body(client, server, files):
+    """Send the first 2,000 bytes of a body of 3,000, and return when so many bodies are in files."""
+    client.send(LARGE + bytes(2000))
+    while server.bodies.files < files:
+        await asyncio.sleep(0)
+
+
+def test_file_of_a_body_takes_the_place_of_a_connection():
+    async def main():
+        async with (
+            serving(hello, max_connections=2, min_idle_s=0, body_memory_bytes=1000) as server,
+            connected(server.port) as sender,
+            connected(server.port) as idle,
+        ):
+            await sender.ask(GET % 0)
+            await idle.ask(GET % 0)
+            await hold_body(sender, server, files=1)
+            assert await idle.receive_all() == b""  # its descriptor is the file's
+            async with connected(server.port) as newcomer:
+                assert (await newcomer.ask(LARGE))[0] == 503
+            sender.send(bytes(1000))
+            assert (await sender.receive_response())[2] == b"POST / 3000"
+            async with connected(server.port) as newcomer:
+                assert (await newcomer.ask(GET % 1))[0] == 200
+
+    run(main)
+
+
+def test_file_that_is_closed_lets_the_next_client_in():
+    async def main():
+        async with (
+            serving(hello, max_connections=2, min_idle_s=0, linger_s=60, body_memory_bytes=1000) as server,
+            connected(server.port) as sender,
+        ):
+            await hold_body(sender, server, files=1)
+            async with connected(server.port) as refused, connected(server.port) as waiting:
+                assert (await refused.ask(GET % 0))[0] == 503  # and it stays, so that nobody else is accepted
+                sender.send(bytes(1000))
+                assert (await sender.receive_response())[2] == b"POST / 3000"
+                assert (await waiting.ask(GET % 1))[0] == 200
+
+    run(main)
+
+
+def test_body_finds_no_descriptor_where_none_is_idle():
+    async def main():
+        async with (
+            serving(hello, max_connections=2, min_idle_s=0, body_memory_bytes=1000) as server,
+            connected(server.port) as one,
+            connected(server.port) as other,
+        ):
+            await other.ask(GET % 0)
+            one.send(LARGE + bytes(100))
+            other.send(LARGE + bytes(100))
+            while server.bodies.buffered_bytes < 200:
+                await asyncio.sleep(0)
+            one.send(bytes(1900))
+            assert (await one.receive_response())[0] == 503
+            assert server.bodies.buffered_bytes == 100
 
     run(main)
 
