@@ -369,8 +369,13 @@ def test_clients_that_never_finish_their_handshake_keep_nobody_out_for_long(tmp_
         async with serving(hello, max_connections=3, **options) as server, contextlib.AsyncExitStack() as stack:
             for _ in range(8):
                 await stack.enter_async_context(connected(server.port))
-            async with connected(server.port, ssl=context) as client:
-                assert (await client.ask(GET % 1))[0] == 200
+            # Those before it in the queue may still be counted when its handshake is done: then it is refused, once.
+            for _ in range(3):
+                async with connected(server.port, ssl=context) as client:
+                    status, _, _ = await client.ask(GET % 1)
+                if status == 200:
+                    break
+            assert status == 200
 
     run(main)
 
