@@ -81,6 +81,16 @@ def define_frontend_options(options: OptionParser) -> None:
     options.define(
         "max_body", default=33_554_432, type=parse_size, help="largest body: bytes, or k, m, g", group="frontend"
     )
+    options.define(
+        "body_memory",
+        default=262_144,
+        type=parse_size,
+        help="of a body, the rest is in a file",
+        group="frontend",
+    )
+    options.define(
+        "max_bodies", default=1 << 30, type=parse_size, help="all bodies under way, on disk too", group="frontend"
+    )
     define_logging_options(options)
 
 
@@ -183,7 +193,14 @@ class Frontend:
         self._signals = 0
 
     def _make_server(self) -> HTTPServer:
-        return HTTPServer(self.application, xheaders=True, max_body_bytes=self._options.max_body)
+        options = self._options
+        return HTTPServer(
+            self.application,
+            xheaders=True,
+            max_body_bytes=options.max_body,
+            body_memory_bytes=options.body_memory,
+            max_buffered_bytes=options.max_bodies,
+        )
 
     async def run(self) -> None:
         """Serve the slot until it is released for good.

@@ -14,8 +14,15 @@ from wsgiref.simple_server import demo_app
 import pytest
 
 from framework.asgi import ASGIContainer
-from framework.frontend import load_application, parse_interface, parse_size, parse_slots
-from framework.options import OptionError
+from framework.frontend import (
+    Frontend,
+    define_frontend_options,
+    load_application,
+    parse_interface,
+    parse_size,
+    parse_slots,
+)
+from framework.options import OptionError, OptionParser
 from framework.slots import SlotError, ask
 from framework.wsgi import WSGIContainer
 
@@ -209,6 +216,8 @@ def test_broken_release_never_claims(frontends: Frontends) -> None:
         ({"APP": "served:nobody"}, "frontend: APP: the module 'served' has no 'nobody'"),
         ({"APP": ""}, "frontend: APP: expected package.module:attribute, got 'nothing'"),
         ({"MAX_BODY": "big"}, "frontend: MAX_BODY: expected a size such as 32m, got 'big'"),
+        ({"BODY_MEMORY": "-1"}, "frontend: BODY_MEMORY: expected a size such as 32m, got '-1'"),
+        ({"MAX_BODIES": "all"}, "frontend: MAX_BODIES: expected a size such as 32m, got 'all'"),
         ({"DRAIN_DEADLINE_S": "x"}, "frontend: DRAIN_DEADLINE_S: expected a number, got 'x'"),
         ({"DRAIN_DEADLINE_S": "inf"}, "frontend: DRAIN_DEADLINE_S: expected 0 to 86400 seconds, got inf"),
         ({"DRAIN_DEADLINE_S": "nan"}, "frontend: DRAIN_DEADLINE_S: expected 0 to 86400 seconds, got nan"),
@@ -259,6 +268,14 @@ def test_parse_slots() -> None:
     for text in ("0", "129", "many", "-1", "2.0"):
         with pytest.raises(ValueError, match="from 1 to 128"):
             parse_slots(text)
+
+
+def test_sizes_of_bodies_are_settings() -> None:
+    options = OptionParser()
+    define_frontend_options(options)
+    options.parse_command_line(["frontend", "--max-body=2m", "--body-memory=3k", "--max-bodies=4g"])
+    limits = Frontend(lambda request: None, options)._make_server().limits
+    assert (limits.max_body_bytes, limits.body_memory_bytes, limits.max_buffered_bytes) == (2 << 20, 3 << 10, 4 << 30)
 
 
 def test_load_application_refuses_what_is_none() -> None:
