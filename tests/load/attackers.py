@@ -34,6 +34,9 @@ ATTACKS = {
     "chunks": Attack(
         POST + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n" * 10_000, 8, "a flood of one-byte chunks"
     ),
+    "large-bodies": Attack(
+        POST + b"Transfer-Encoding: chunked\r\n\r\n1ffffff\r\n", bytes(65536), 8, "bodies as large as they may be"
+    ),
     "unread": Attack(b"", GET * 2000, 25, "pipelined requests whose answers nobody reads"),
     "unread-big": Attack(b"", BIG * 1000, 25, "the same for 1 MB each"),
     "headers": Attack(b"GET / HTTP/1.1\r\nHost: here\r\n", b"X-Header: y\r\n" * 5000, 50, "endless headers"),

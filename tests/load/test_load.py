@@ -22,6 +22,11 @@ def test_attack(frontend, name):
     assert name in str(outcome)
 
 
+def test_bodies_as_large_as_they_may_be_are_not_in_memory(frontend):
+    outcome = attacks.attack(frontend, "large-bodies", seconds=1, connections=8)
+    assert outcome.watch.grown_mb < attacks.MOST_GROWTH_MB
+
+
 def test_exhausted(frontend):
     outcome = attacks.exhaust(frontend, 40)
     assert outcome.recovery.is_complete
