@@ -18,7 +18,7 @@ from framework.httpserver.proxyprotocol import ProxyProtocol
 from framework.httpserver.targets import Target
 from framework.httpserver.xheaders import LOOPBACK, is_within, parse_networks, read_xheaders
 from framework.ioloop.turns import Turns, turns_of
-from framework.log import gen_log
+from framework.log import Repeated, gen_log
 from framework.request import BodyReceiver, HTTPRequest
 
 Application = Callable[[HTTPRequest], Awaitable[None] | None]
@@ -79,6 +79,7 @@ class HTTPServer:
         self._handed_over: set[asyncio.Transport] = set()
         self._look_through_at = 64
         self._max_connections = most_connections(self.limits)
+        self._log_full = Repeated(gen_log.info)
         self._is_empty: asyncio.Event | None = None
         if ssl_options is not None:
             if proxy_protocol:
@@ -236,7 +237,7 @@ class HTTPServer:
         a request at this moment: theirs are never closed.
         """
         if not self._close_idle(newest):
-            gen_log.info("%s: 503 more than %d connections", newest.remote_ip, self._max_connections)
+            self._log_full("%s: 503 more than %d connections", newest.remote_ip, self._max_connections)
             newest.refuse_connection(503)
 
     def _close_idle(self, newest: Connection | None = None) -> bool:

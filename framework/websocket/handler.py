@@ -12,6 +12,7 @@ from framework.escape import json_encode
 from framework.frames import Decoder, Deflate, accept_deflate, accept_key
 from framework.httputil import HTTPHeaders
 from framework.ioloop import catching
+from framework.log import Repeated, gen_log
 from framework.slots import on_release
 from framework.web import HTTPError, RequestHandler
 from framework.web.heads import format_head
@@ -20,6 +21,8 @@ from framework.websocket.connection import Limits, Sent, WebSocketClosedError, W
 
 # Every handler has these; a handshake's answer has no body to describe.
 _OF_BODIES = frozenset(("Content-Type", "Content-Length", "Server", "Date"))
+# A client that is too many is no one's fault, as in the server; and who was refused comes again at once.
+_log_full = Repeated(gen_log.info)
 
 
 class WebSocketHandler(RequestHandler):
@@ -138,7 +141,8 @@ class WebSocketHandler(RequestHandler):
         key = self._check_request(headers)
         if not self.request.connection.may_detach():
             self.request.connection.keep_alive = False
-            raise HTTPError(503, "websocket: more than this frontend has room for beside its requests")
+            _log_full("%s: 503 more websockets than there is room for beside requests", self.request.remote_ip)
+            raise HTTPError(503)
         subprotocols = [name.strip() for name in headers.get("Sec-WebSocket-Protocol", "").split(",") if name.strip()]
         self.selected_subprotocol = self.select_subprotocol(subprotocols) if subprotocols else None
         if self.selected_subprotocol is not None and self.selected_subprotocol not in subprotocols:

@@ -1,9 +1,11 @@
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import ssl
 import subprocess
+import time
 
 import pytest
 import uvloop
@@ -202,7 +204,9 @@ def test_idling_clients_keep_nobody_out():
     run(main)
 
 
-def test_more_requests_at_once_than_connections_allowed_are_refused_and_recover():
+def test_more_requests_at_once_than_connections_allowed_are_refused_and_recover(caplog):
+    caplog.set_level(logging.INFO)
+
     async def main():
         waiting = []
         async with serving(waiting.append, max_connections=5) as server, contextlib.AsyncExitStack() as stack:
@@ -225,7 +229,11 @@ def test_more_requests_at_once_than_connections_allowed_are_refused_and_recover(
             statuses = {answer.result()[0] for answer in answers}
             assert statuses == {200, 503}
 
+    began = time.monotonic()
     run(main)
+    lines = [record for record in caplog.records if "503 more than 5 connections" in record.getMessage()]
+    assert 2 <= len(lines) <= 2 + time.monotonic() - began  # each of the two servers says it once a second at most
+    assert {line.levelname for line in lines} == {"INFO"}
 
 
 async def hold_body(client, server, files):

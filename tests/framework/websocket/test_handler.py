@@ -12,10 +12,12 @@ from wsproto.events import AcceptConnection, Request, TextMessage
 from framework import slots
 from framework.frames import Close, Decoder
 from framework.ioloop import IOLoop
+from framework.log import Repeated, gen_log
 from framework.slots.hooks import call_release_callbacks
 from framework.testing import serving
 from framework.web import Application, HTTPError
 from framework.websocket import WebSocketClosedError, WebSocketError, WebSocketHandler, websocket_connect
+from framework.websocket import handler as websocket_handler
 from tests.support.rawhttp import connected
 
 
@@ -266,14 +268,19 @@ def test_frames_of_a_close():
     assert list(Decoder(True, 10).feed(b"\x88\x00")) == [Close(None, "")]
 
 
-def test_websockets_leave_an_eighth_of_all_connections_to_requests():
+def test_websockets_leave_an_eighth_of_all_connections_to_requests(caplog, monkeypatch):
+    """And who is refused comes again at once: that is one line a second at most."""
+    caplog.set_level(logging.INFO, "framework.general")
+    monkeypatch.setattr(websocket_handler, "_log_full", Repeated(gen_log.info))
+
     async def run():
         log = asyncio.Queue()
         async with serving(application(log), max_connections=8) as port:
             url = f"ws://127.0.0.1:{port}/echo"
             open_ones = [await websocket_connect(url) for _ in range(7)]
-            with pytest.raises(WebSocketError, match="503"):
-                await websocket_connect(url)
+            for _ in range(3):
+                with pytest.raises(WebSocketError, match="503"):
+                    await websocket_connect(url)
             async with connected(port) as client:
                 assert (await client.ask(b"GET /nowhere HTTP/1.1\r\nHost: here.example\r\n\r\n"))[0] == 404
             open_ones[0].close()
@@ -284,3 +291,6 @@ def test_websockets_leave_an_eighth_of_all_connections_to_requests():
                 await log.get()
 
     asyncio.run(run())
+    lines = [record for record in caplog.records if "503" in record.getMessage()]
+    assert [line.levelname for line in lines] == ["INFO"]
+    assert lines[0].getMessage() == "127.0.0.1: 503 more websockets than there is room for beside requests"
