@@ -3,8 +3,9 @@
     Client(application).fetch("/")                     no socket, no server: a request in, its answer out
     async with serving(application) as port: …         a server on a free port of this machine
     class MyTest(AsyncHTTPTestCase): …                 unittest's way: get_app(), self.fetch("/")
+    one, other = memory_streams()                      two streams, each the other's end, for protocols of one's own
 
-The rooms: `client` (the first two), `certificate` (for TLS), `cases` (the third, and what belongs to it).
+The rooms: `client` (the first two), `certificate` (for TLS), `cases` (the third, and what belongs to it), `streams`.
 """
 
 from framework.testing.cases import (
@@ -20,6 +21,7 @@ from framework.testing.cases import (
     main,
 )
 from framework.testing.client import Client, MemoryConnection, Response, call, exchange, parse_response, serving
+from framework.testing.streams import MemoryStream, memory_streams
 
 __all__ = [
     "AsyncHTTPSTestCase",
@@ -29,6 +31,7 @@ __all__ = [
     "ExpectLog",
     "LogTrapTestCase",
     "MemoryConnection",
+    "MemoryStream",
     "Response",
     "bind_unused_port",
     "call",
@@ -37,6 +40,7 @@ __all__ = [
     "get_async_test_timeout",
     "get_unused_port",
     "main",
+    "memory_streams",
     "parse_response",
     "serving",
 ]

@@ -1,4 +1,4 @@
-"""One suite over TCP, unix and TLS streams, with awaitables and with callbacks."""
+"""One suite over TCP, unix, TLS and memory streams, with awaitables and with callbacks."""
 
 import asyncio
 import socket
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from framework.iostream import IOStream, StreamBufferFullError, StreamClosedError, UnsatisfiableReadError
+from framework.testing import memory_streams
 
 Scenario = Callable[[IOStream, IOStream], Awaitable[None]]
 
@@ -47,8 +48,11 @@ def _tcp_pair() -> tuple[socket.socket, socket.socket]:
 
 @asynccontextmanager
 async def _pair(kind: str, certificate: Path) -> AsyncIterator[tuple[IOStream, IOStream]]:
-    one, two = socket.socketpair() if kind == "unix" else _tcp_pair()
-    client, server = IOStream(one), IOStream(two)
+    if kind == "memory":
+        client, server = memory_streams()
+    else:
+        one, two = socket.socketpair() if kind == "unix" else _tcp_pair()
+        client, server = IOStream(one), IOStream(two)
     if kind == "tls":
         trust = ssl.create_default_context(cafile=str(certificate))
         options = {"certfile": str(certificate)}
@@ -62,7 +66,7 @@ async def _pair(kind: str, certificate: Path) -> AsyncIterator[tuple[IOStream, I
         server.close()
 
 
-@pytest.fixture(params=["tcp", "unix", "tls"])
+@pytest.fixture(params=["tcp", "unix", "tls", "memory"])
 def run(request: pytest.FixtureRequest, certificate: Path) -> Callable[[Scenario], None]:
     def run_one(scenario: Scenario) -> None:
         async def whole() -> None:
