@@ -15,7 +15,6 @@ the client does not read what it got, so neither input nor output grows.
 
 import asyncio
 import math
-import re
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -249,7 +248,13 @@ class Connection(Calling):
             is_tried = start == 0 and not 0 <= data.find(b"\r\n\r\n") < len(data) - 4
             match_short = match_direct_head if self.is_believed else match_plain_head
             plain = None if is_tried else match_short(data, start)
-            if plain is not None and self._take_plain_head(data, plain):
+            known = None if plain is None else find_target(plain[1])
+            if plain is not None and known is not None and (end := plain.end()) - start <= server.plain_head_bytes:
+                self._position = end
+                request = self.begin(known, data[start:end])
+                if self._has_eof and end == len(data):
+                    self.keep_alive = False
+                self._answer(request)
                 return self._state <= BODY
         else:
             start = self._position = self._head_reader.skip_empty_lines(data, start)
@@ -266,18 +271,6 @@ class Connection(Calling):
             raise ProtocolError("Host: expected one, got none")
         self._take_framing(resolve_target(line, method, target, host, raw_head), raw_head)
         return self._state <= BODY
-
-    def _take_plain_head(self, data: bytes, plain: re.Match[bytes]) -> bool:
-        """Whether this was a head of which all is known."""
-        start, end = plain.span()
-        target = find_target(plain[1])
-        if target is None or end - start > self._server.plain_head_bytes:
-            return False
-        self._position = end
-        request = self.begin(target, data[start:end])
-        self.keep_alive = self.keep_alive and not self._is_last()
-        self._answer(request)
-        return True
 
     def _is_last(self) -> bool:
         """Whether the client has closed its side, and this was all that it had to say."""
