@@ -32,13 +32,23 @@ def test_every_slot_serves(stack: Stack) -> None:
     assert _slots_seen(stack) == {"0", "1"}
 
 
+def _list_services(stack: Stack, service: str) -> list[tuple[str, str]]:
+    """Name and scheduling policy of the container's first process and all that it has started, which no probe is."""
+    stats = stack.run(service, "sh", "-c", "cat /proc/[0-9]*/stat").splitlines()
+    found: dict[str, tuple[str, str]] = {}
+    for line in sorted(stats, key=lambda line: int(line.split()[0])):  # parents before children
+        pid, name, rest = line.split()[0], line.partition("(")[2].partition(")")[0], line.rpartition(")")[2].split()
+        if pid == "1" or rest[1] in found:
+            found[pid] = name, rest[38]  # proc_pid_stat(5): the 41st
+    return list(found.values())
+
+
 def test_processes_are_in_the_batch_class(stack: Stack) -> None:
     batch = "3"
     for service, process in (("nginx", "nginx"), ("app", "python")):
-        stats = stack.run(service, "sh", "-c", "cat /proc/[0-9]*/stat").splitlines()
-        fields = [(line.partition("(")[2].partition(")")[0], line.rpartition(")")[2].split()) for line in stats]
-        policies = [rest[38] for name, rest in fields if name.startswith(process)]  # proc_pid_stat(5): the 41st
-        assert len(policies) >= 3 and set(policies) == {batch}, stats
+        running = _list_services(stack, service)
+        assert sum(name.startswith(process) for name, _ in running) >= 3
+        assert {policy for _, policy in running} == {batch}, running
 
 
 def test_page_and_its_static_files(stack: Stack) -> None:
