@@ -91,7 +91,7 @@ match_plain_request = re.compile(_KNOWN + _PLAIN_LINES + _end(_PLAIN_LINES), re.
 other lines are valid, leave nothing for `Framing` to say, and are no condition (If-…) nor what a proxy says.
 Nothing follows the head, unless it has a Content-Length (group `length`); what follows then is in group `body`."""
 match_believed_request = re.compile(
-    (_KNOWN + rb"(?:" + _PROXIED + _PLAIN_LINES + rb"|" + _DIRECT_LINES + rb")" + _end(_DIRECT_LINES)), re.DOTALL
+    _KNOWN + rb"(?:" + _PROXIED + _PLAIN_LINES + rb"|" + _DIRECT_LINES + rb")" + _end(_DIRECT_LINES), re.DOTALL
 ).fullmatch
 """As match_plain_request, with groups 2 to 5 for what our nginx says: request id and start, client, scheme. Where they
 are None, the head has nothing of a proxy at all."""

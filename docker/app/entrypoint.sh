@@ -49,6 +49,9 @@ choose_worker() {
 serve() {
     choose_slots
     choose_scheduling
+    check_size MAX_BODY "${MAX_BODY:-32m}"
+    check_size BODY_MEMORY "${BODY_MEMORY:-256k}"
+    check_size MAX_BODIES "${MAX_BODIES:-1g}"
     file_setting DB_PASSWORD
     file_setting COOKIE_SECRET
     need_space /srv/uploads

@@ -51,6 +51,11 @@ choose_scheduling() {
     esac
 }
 
+# check_size NAME VALUE: bytes, or with k, m, g.
+check_size() {
+    printf '%s\n' "$2" | grep -Eqx '[0-9]+[kmg]?' || die "$1 is '$2'; expected a size, such as 32m"
+}
+
 # need_space DIRECTORY: at least DISK_MIN_MB are free there.
 need_space() {
     free=$(df -Pm "$1" | awk 'NR == 2 {print $4}')

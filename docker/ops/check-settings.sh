@@ -23,6 +23,13 @@ case "$scheduling" in
     *) die "SCHEDULING is '$scheduling'; set it to batch or normal" ;;
 esac
 
+check_size() {
+    printf '%s\n' "$2" | grep -Eqx '[0-9]+[kmg]?' || die "$1 is '$2'; expected a size, such as 32m"
+}
+check_size MAX_BODY "$(setting MAX_BODY 32m)"
+check_size BODY_MEMORY "$(setting BODY_MEMORY 256k)"
+check_size MAX_BODIES "$(setting MAX_BODIES 1g)"
+
 check_address() {
     port=$(port_of "$2")
     case "$port" in

@@ -58,6 +58,18 @@ def test_scheduling_that_is_wrong() -> None:
     assert done.stderr == "app: SCHEDULING is 'fast'; set it to batch or normal\n"
 
 
+@pytest.mark.parametrize("size", ["much", "", "-1", "1.5g", "1 g", "32mb"])
+def test_size_that_is_wrong(size: str) -> None:
+    done = run(f"check_size MAX_BODIES '{size}'")
+    assert done.returncode == 1
+    assert done.stderr == f"app: MAX_BODIES is '{size}'; expected a size, such as 32m\n"
+
+
+@pytest.mark.parametrize("size", ["0", "1000", "256k", "32m", "1g"])
+def test_size_that_is_right(size: str) -> None:
+    assert run(f"check_size MAX_BODIES '{size}'").returncode == 0
+
+
 def test_secret_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("x")
     assert run("file_setting COOKIE_SECRET", COOKIE_SECRET_FILE=str(tmp_path / "secret")).returncode == 0
