@@ -28,15 +28,20 @@ METHOD = """## Method
 `make bench-peers` does all of it, in a container with everyone's pinned packages, in one run on one machine. Each
 contestant is one process, set up as its own documentation advises for production, and pinned to one core; the load
 generator and the database have the other. Before anything is measured, everyone's answer is compared byte by byte with
-what it must be. Then all take turns, round by round, after a warm-up: a noisy minute hits everybody. A figure is the
-median of the rounds, ± half the distance from the lowest to the highest. The figure to trust is CPU time per request,
-which the kernel counts for each process: what else the machine does makes a server slower, but hardly dearer. A ratio
-is the median of the rounds' own ratios.
+what it must be. Then all take turns, round by round, after a warm-up: a noisy minute hits everybody. Who has not its
+turn is stopped (SIGSTOP), for even an idle server has timers, and would come between the measured one and its caches. A
+figure is the median of the rounds, ± half the distance from the lowest to the highest. The figure to trust is CPU time
+per request, which the kernel counts for each process: what else the machine does makes a server slower, but hardly
+dearer. A ratio is the median of the rounds' own ratios.
 
 Squall runs as the appliance runs it, by `framework.frontend`, with all that production has on: limits, time-outs,
 strict parsing, metrics, and the access log, which the others have off. On TCP it listens with `defer_accept_s`, which
 `listen` takes; the limits have that too. `constant on uvloop` and `nginx constant` are no contestants but limits: the
 first answers whatever arrives with the same bytes, without looking at it.
+
+Two things of Squall's that "hello" shows at their best: a small request that came before, byte for byte, is recognised
+whole (no two of the job with a browser's headers are the same), and a small answer keeps its bytes for a second. The
+handler runs for each request.
 
 The asyncio peers have asyncmy, whose protocol is compiled. Flask and Django have PyMySQL: mysqlclient, which Django's
 pages prefer, must be compiled on the spot, and would take something off their rows.

@@ -80,14 +80,42 @@ def beside_stack(other: str, loads: Sequence[str] = ("ab-k", "wrk25")) -> Reason
     """Why our stack is not far enough ahead of another."""
 
     def explain(results: Results, limit: float) -> str:
-        name = f"nginx + {other}"
-        known = [load for load in loads if load in results.loads("stack")]
-        load = min(known, key=lambda load: results.ratio("stack", load, "nginx + squall", name, "rate"))
+        name, load = f"nginx + {other}", _hardest_load(results, other, loads)
         measured = results.names("stack", load)
         names = dict.fromkeys(["nginx + squall", name, "nginx + free backend"])
         return f"With {load}: " + "; ".join(_stack(results, load, one) for one in names if one in measured) + "."
 
     return explain
+
+
+def beside_stack_in_sum(other: str, loads: Sequence[str] = ("ab-k", "wrk25")) -> Reason:
+    """As beside_stack, and what of the machine's time the target leaves for our frontends."""
+    sum_up = beside_stack(other, loads)
+
+    def explain(results: Results, limit: float) -> str:
+        load = _hardest_load(results, other, loads)
+        whole_us, backends_us, load_us = (
+            results.value("stack", load, "nginx + squall", what) for what in ("cpu_us", "backends_us", "load_us")
+        )
+        cores = int(results.machine["cores"])
+        target_us = cores * 1e6 / (limit * results.value("stack", load, f"nginx + {other}", "rate"))
+        text = (
+            f"{sum_up(results, limit)} {limit:g} times as many requests would be {target_us:.1f} µs "
+            f"of {cores} cores for each; nginx takes {whole_us - backends_us:.1f} of them and the load generator "
+            f"{load_us:.1f}, which leaves {target_us - whole_us + backends_us - load_us:.1f} for our frontends"
+        )
+        free_us = results.value("stack", load, "nginx + free backend", "backends_us")
+        return text + (
+            "." if math.isnan(free_us) else f", if no core is ever idle. The free backend takes {free_us:.1f}."
+        )
+
+    return explain
+
+
+def _hardest_load(results: Results, other: str, loads: Sequence[str]) -> str:
+    """The load at which the other stack comes closest to ours."""
+    known = [load for load in loads if load in results.loads("stack")]
+    return min(known, key=lambda load: results.ratio("stack", load, "nginx + squall", f"nginx + {other}", "rate"))
 
 
 def _stack(results: Results, load: str, name: str) -> str:
@@ -177,7 +205,7 @@ REASONS: dict[str, Reason] = {
     "hello with a browser's headers: squall / the best of them": beside_peers(PYTHON_SERVERS, load="browser"),
     "stack, kept: squall / free backend": beside_stack("free backend"),
     "stack, kept: squall / tornado in the seed's configuration": beside_stack(SEED),
-    "stack, kept: squall / tornado in ours": beside_stack("tornado"),
+    "stack, kept: squall / tornado in ours": beside_stack_in_sum("tornado"),
     "stack, kept: squall / uvicorn bare in ours": beside_stack("uvicorn, bare"),
     "stack, ab: failed requests": failed,
     "stack, ab: squall / free backend": beside_free_backend("ab"),

@@ -127,6 +127,18 @@ def test_reason_of_a_row_takes_the_answer_without_a_database_away() -> None:
     assert "what goes with it are 50.0 µs there and 90.0 here." in page
 
 
+def test_reason_of_a_stack_says_what_is_left_for_frontends() -> None:
+    whole = {"nginx + squall": (30.0, 11.0, 40_000.0), "nginx + tornado": (150.0, 125.0, 12_500.0)}
+    rows = [
+        make_row(name, 1, cpu_us, job="stack", backends_us=backends_us, load_us=10.0, rate=rate)
+        for name, (cpu_us, backends_us, rate) in whole.items()
+    ]
+    page = publish.list_missed(make_results(*rows))
+    # 2 cores / (4 x 12,500) = 40 us, without 19 of nginx and 10 of the load generator.
+    assert "4 times as many requests would be 40.0 µs of 2 cores for each" in page
+    assert "which leaves 11.0 for our frontends." in page
+
+
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 def test_reason_of_each_target(target: Target) -> None:
     results = make_full_results()

@@ -18,10 +18,12 @@ from tests.benchmarks.servers import (
     Command,
     Server,
     ServerError,
+    awake,
     choose_cores,
     find_free_port,
     on_core_of_load,
     python_of,
+    rest,
 )
 
 PROGRAM = """
@@ -82,6 +84,24 @@ def test_children_are_counted_and_ended(tmp_path: Path) -> None:
         Path(f"/proc/{pid}/cmdline").exists() and b"program.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
         for pid in tree
     )
+
+
+def test_who_rests_takes_no_time_and_is_ended_all_the_same(tmp_path: Path) -> None:
+    with Server(make_command("Hello, world", tmp_path), tmp_path) as server:
+        rest([server.pid])
+        tree = accounting.list_tree([server.pid])
+        assert [state_of(pid) for pid in tree] == ["T", "T"]
+        with awake([server.pid]):
+            verify(JOBS["hello"], server, "", {})
+        assert [state_of(pid) for pid in tree] == ["T", "T"]
+        before = server.usage()
+        time.sleep(0.2)
+        assert server.usage() == before
+    assert not any(Path(f"/proc/{pid}").exists() and state_of(pid) != "Z" for pid in tree)
+
+
+def state_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def test_server_that_ends_at_once_says_why(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""One job after another: its contestants started and verified, warmed up, measured in turns, ended."""
+"""One job after another: its contestants started and verified, warmed up, measured in turns, ended.
+
+Who has not its turn is stopped meanwhile.
+"""
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -18,10 +21,12 @@ from tests.benchmarks.servers import (
     Command,
     Server,
     ServerError,
+    awake,
     choose_cores,
     find_free_port,
     on_core_of_load,
     python_of,
+    rest,
 )
 from tests.support import mysql
 
@@ -170,6 +175,7 @@ def _measure_job(
             path = (contestant.prefix if job.needs_login else "") + job.target
             url = f"http://127.0.0.1:{server.command.port}{path}"
             ready.append((contestant, server, Target(url, headers, body if job.is_post else None)))
+            rest([server.pid])
         for load in [LOADS[name] for name in job.loads if name in plan.loads or job.loads[0] not in HTTP_LOADS]:
             _measure_load(job, load, ready, plan, findings, say)
 
@@ -189,7 +195,8 @@ def _measure_load(
             if failures.get(contestant.name, 0) >= MAX_FAILURES:
                 continue
             try:
-                outcome = apply(load, server, target, plan.seconds if number else WARM_UP_S)
+                with awake([server.pid]):
+                    outcome = apply(load, server, target, plan.seconds if number else WARM_UP_S)
             except LoadError as error:
                 failures[contestant.name] = failures.get(contestant.name, 0) + 1
                 findings.absent[f"{contestant.name}, {job.name}, {load.name}, round {number}"] = str(error)

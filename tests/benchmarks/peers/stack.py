@@ -16,7 +16,7 @@ from tests.benchmarks.loads import LOADS, LoadError, Target, run
 from tests.benchmarks.peers import content
 from tests.benchmarks.peers.contestants import APPLICATIONS, BY_NAME, Contestant
 from tests.benchmarks.peers.measuring import WARM_UP_S, Findings, Plan
-from tests.benchmarks.servers import CORES, Command, Server, ServerError, ask, find_free_port, python_of
+from tests.benchmarks.servers import CORES, Command, Server, ServerError, ask, awake, find_free_port, python_of, rest
 from tests.support import front
 
 JOB = "stack"
@@ -95,6 +95,11 @@ class Running:
     nginx: int
     backends: Sequence[int]
 
+    @property
+    def roots(self) -> list[int]:
+        """All of them."""
+        return [self.nginx, *self.backends]
+
 
 def measure(plan: Plan, findings: Findings, say: Callable[[str], object]) -> None:
     """Add the rounds of all stacks to the findings."""
@@ -104,6 +109,7 @@ def measure(plan: Plan, findings: Findings, say: Callable[[str], object]) -> Non
         for number, name in enumerate(STACKS):
             try:
                 running.append(start(name, plan, plan.folder / f"stack-{number}", stack))
+                rest(running[-1].roots)
             except ServerError as error:
                 findings.absent[f"{name}, {JOB}"] = str(error)
                 say(f"   absent: {error}")
@@ -113,7 +119,8 @@ def measure(plan: Plan, findings: Findings, say: Callable[[str], object]) -> Non
         if WHOLE_LOAD in plan.loads:
             for one in running:
                 if one.name in WHOLE:
-                    _measure_round(WHOLE_LOAD, one, 1, plan, findings)
+                    with awake(one.roots):
+                        _measure_round(WHOLE_LOAD, one, 1, plan, findings)
 
 
 def start(name: str, plan: Plan, folder: Path, stack: ExitStack) -> Running:
@@ -135,7 +142,8 @@ def _measure_load(
 ) -> None:
     for number in range(plan.rounds + 1):
         for one in running:
-            _measure_round(load_name, one, number, plan, findings)
+            with awake(one.roots):
+                _measure_round(load_name, one, number, plan, findings)
         if number:
             line = ", ".join(f"{row['name']} {row['rate']:.0f}" for row in findings.rows[-len(running) :])
             say(f"   {load_name}, round {number}, requests/s: {line}")
