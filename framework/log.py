@@ -221,6 +221,16 @@ type Answered = tuple[str, int, float, float, str, str, str, tuple[bytes, bytes]
 """
 
 
+class Tally:
+    """What a batch of answered requests adds to the metrics."""
+
+    __slots__ = ("seconds", "starts")
+
+    def __init__(self) -> None:
+        self.seconds: dict[tuple[str, int], list[float]] = {}  # by route and status: how long each took
+        self.starts: list[tuple[bytes, float]] = []  # X-Request-Start (or empty), and when it began (perf_counter)
+
+
 class AccessLog:
     """Lines about requests, put together and written in batches: a request costs one append to `lines`.
 
@@ -242,7 +252,7 @@ class AccessLog:
         self._schedule = schedule
         self.form = form
         self.lines: list[Answered] = []
-        self.count: Callable[[list[Answered]], None] | None = None  # called with each batch
+        self.count: Callable[[Tally], None] | None = None  # called with each batch's
         self.max_batch = max_batch
         self.dropped = 0
         atexit.register(self.flush)
@@ -269,12 +279,13 @@ class AccessLog:
         """Write what waits."""
         if not self.lines:
             return
+        tally = Tally()
         format_lines = _format_json if self.form == "json" else _format_human
-        text = "".join(format_lines(self.lines))
+        text = "".join(format_lines(self.lines, tally))
         number = len(self.lines)
-        if self.count is not None:
-            self.count(self.lines)
         self.lines.clear()
+        if self.count is not None:
+            self.count(tally)
         try:
             for piece in _cut_pieces(text):
                 self._write(piece)
@@ -305,62 +316,87 @@ def _cut_pieces(text: str) -> Iterator[str]:
 # Texts of 0 to 999 microseconds, as seconds, and of 0 to 9.99 milliseconds: formatting a float costs more than all the
 # rest of a line.
 _MICROSECONDS = [f"0.{count:06d}" for count in range(1000)]
+_MICROSECONDS_LINES = [text + "}\n" for text in _MICROSECONDS]
 _MILLISECONDS = [f"{count / 100:.2f}ms\n" for count in range(1000)]
 
 
-def _format_human(lines: list[Answered]) -> list[str]:
-    """The lines in pieces. Every request pays for this, so what lines have in common is put together once."""
+def _format_human(notes: list[Answered], tally: Tally) -> list[str]:
+    """The lines in pieces. Every request pays for this: what lines have in common is put together once, and what the
+    metrics want is noted on the way.
+    """
     offset = time.time() - time.perf_counter()
     until = 0.0
     stamp = ""
-    known: dict[tuple[int, str, str, str], tuple[str, str]] = {}
+    known: dict[tuple[str, int, str, str, str], tuple[str, str, list[float]]] = {}
     texts: list[str] = []
-    for _, status, began, answered, method, uri, remote_ip, _ in lines:
+    for route, status, began, answered, method, uri, remote_ip, trace in notes:
         if answered >= until:
             second = int(answered + offset)
             until = second + 1 - offset
             stamp = _local_stamp(second)
-        key = status, method, uri, remote_ip
+        key = route, status, method, uri, remote_ip
         try:
-            common = known[key]
+            level, common, seconds = known[key]
         except KeyError:
-            level = "I" if status < 400 else "W" if status < 500 else "E"
+            level = "[I " if status < 400 else "[W " if status < 500 else "[E "
             shown = uri if uri.isascii() else uri.translate(_VISIBLE)
-            common = known[key] = f"[{level} ", f" access] {status} {method} {shown} ({remote_ip}) "
-        took = round((answered - began) * 1e5)
-        texts += (
-            common[0],
-            stamp,
-            common[1],
-            _MILLISECONDS[took] if took < 1000 else f"{took / 100:.2f}ms\n",
-        )
+            common = f" access] {status} {method} {shown} ({remote_ip}) "
+            seconds = tally.seconds.setdefault((route, status), [])
+            known[key] = level, common, seconds
+        took = answered - began
+        seconds.append(took)
+        hundredths = round(took * 1e5)
+        texts += level, stamp, common, _MILLISECONDS[hundredths] if hundredths < 1000 else f"{took * 1e3:.2f}ms\n"
+        if trace is not None:
+            tally.starts.append((trace[1], began))
     return texts
 
 
-def _format_json(lines: list[Answered]) -> list[str]:
-    """The same as json.dumps of dictionaries, in pieces, at a fraction of its cost."""
+def _format_json(notes: list[Answered], tally: Tally) -> list[str]:
+    """As _format_human: the same as json.dumps of dictionaries, at a fraction of its cost."""
     offset = time.time() - time.perf_counter()
     until = 0.0
-    start = ""
-    known: dict[tuple[int, str, str, str], str] = {}
+    start = common = ""
+    seconds: list[float] = []
+    last_route = last_method = last_uri = last_ip = ""
+    last_status = 0
+    known: dict[tuple[str, int, str, str, str], tuple[str, list[float]]] = {}
     texts: list[str] = []
-    for _, status, began, answered, method, uri, remote_ip, trace in lines:
+    for route, status, began, answered, method, uri, remote_ip, trace in notes:
         if answered >= until:
             millisecond = int((answered + offset) * 1000)
             until = (millisecond + 1) / 1000 - offset
             start = f'{{"time": "{format_time(millisecond / 1000)}", "logger": "{access_log.name}", "status": '
-        key = status, method, uri, remote_ip
-        try:
-            common = known[key]
-        except KeyError:
-            common = known[key] = (
-                f'{status}, "method": {_quote(method)}, "uri": {_quote(uri)}, "remote_ip": {_quote(remote_ip)}, '
-                '"request_time_s": '
-            )
-        took = round((answered - began) * 1e6)
-        seconds = _MICROSECONDS[took] if took < 1000 else f"{took / 1e6:.6f}"
-        if trace is None or not trace[0]:
-            texts += start, common, seconds, "}\n"
-        else:
-            texts += start, common, seconds, f', "request_id": {_quote(trace[0].decode("latin-1"))}}}\n'
+        # Who asks for the same again and again need not even be looked up.
+        if (
+            uri is not last_uri
+            or remote_ip is not last_ip
+            or status != last_status
+            or method is not last_method
+            or route is not last_route
+        ):
+            key = last_route, last_status, last_method, last_uri, last_ip = route, status, method, uri, remote_ip
+            try:
+                common, seconds = known[key]
+            except KeyError:
+                common = (
+                    f'{status}, "method": {_quote(method)}, "uri": {_quote(uri)}, "remote_ip": {_quote(remote_ip)}, '
+                    '"request_time_s": '
+                )
+                seconds = tally.seconds.setdefault((route, status), [])
+                known[key] = common, seconds
+        took = answered - began
+        seconds.append(took)
+        micros = round(took * 1e6)
+        if trace is None:
+            texts += start, common, _MICROSECONDS_LINES[micros] if micros < 1000 else f"{took:.6f}}}\n"
+            continue
+        name, proxied_at = trace
+        tally.starts.append((proxied_at, began))
+        texts += (
+            start,
+            common,
+            _MICROSECONDS[micros] if micros < 1000 else f"{took:.6f}",
+            f', "request_id": {_quote(name.decode("latin-1"))}}}\n' if name else "}\n",
+        )
     return texts

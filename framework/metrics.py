@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from weakref import WeakSet
 
-from framework.log import AccessLog, Answered
+from framework.log import AccessLog, Answered, Tally
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -255,34 +255,29 @@ _logs: WeakSet[AccessLog] = WeakSet()
 
 def count_flushed(access_log: AccessLog) -> None:
     """Has the lines of that log counted, whenever they are written and whenever somebody reads."""
-    access_log.count = count_notes
+    access_log.count = count_tally
     _logs.add(access_log)
 
 
 def count_answered() -> None:
     """Counts what stands in `answered`, and empties it, and what logs have not written yet."""
-    count_notes(answered)
+    tally = Tally()
+    for route, status, began, finished, _, _, _, trace in answered:
+        tally.seconds.setdefault((route, status), []).append(finished - began)
+        if trace is not None:
+            tally.starts.append((trace[1], began))
     answered.clear()
+    count_tally(tally)
     for log in list(_logs):
         log.flush()
 
 
-def count_notes(notes: list[Answered]) -> None:
+def count_tally(tally: Tally) -> None:
     """Counts answered requests."""
-    seconds: dict[tuple[str, int], list[float]] = {}
     offset = time.time() - time.perf_counter()
-    waited: list[float] = []
-    for route, status, began, finished, _, _, _, trace in notes:
-        try:
-            seconds[route, status].append(finished - began)
-        except KeyError:
-            seconds[route, status] = [finished - began]
-        if trace is not None:
-            queued = parse_request_start(trace[1], began + offset)
-            if queued is not None:
-                waited.append(queued)
-    queue_seconds.observe_all(waited)
-    for (route, status), times in seconds.items():
+    waited = [parse_request_start(start, began + offset) for start, began in tally.starts]
+    queue_seconds.observe_all([seconds for seconds in waited if seconds is not None])
+    for (route, status), times in tally.seconds.items():
         requests.inc(len(times), (route, status))
         request_seconds.observe_all(times, (route,))
 
