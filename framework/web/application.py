@@ -155,7 +155,7 @@ class Application:
             if waiting is not None:
                 go_on(handler, waiting)
             elif handler._auto_finish and not handler._finished:
-                handler.finish()
+                handler._complete()
         except Exception as error:
             (handler or RequestHandler(self, request)).handle_exception(error)
 

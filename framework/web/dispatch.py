@@ -32,7 +32,8 @@ class Plan:
         # Nothing has to be called to make a handler; see RequestHandler.__init__.
         self.is_bare = handler_class.__init__ is RequestHandler.__init__ and not handler_class._has_start_hooks
         self.is_bare = self.is_bare and not has_transforms
-        is_quick = not (self.has_prepare or checks_xsrf or handler_class._is_watching_close)
+        has_own_finish = handler_class.finish is not RequestHandler.finish
+        is_quick = not (self.has_prepare or checks_xsrf or handler_class._is_watching_close or has_own_finish)
         self.quick_verbs = {name: verb for name, verb in self.verbs.items() if is_quick and is_simple(verb)}
 
 

@@ -237,6 +237,10 @@ class Responder:
             raise RuntimeError(self._why_not("finish()"))
         if chunk is not None:
             self.write(chunk)
+        return self._complete()
+
+    def _complete(self) -> _Done:
+        """As finish(), of an answer that is not complete yet."""
         request = self.request
         connection = request.connection
         if not self._is_common:
@@ -303,8 +307,7 @@ class Responder:
         if not (connection.keep_alive and request.version == "HTTP/1.1"):
             key += connection_line(connection.keep_alive, request.version)
         if status == 200 and request.method == "GET":
-            is_bare = self._extra is None and self._new_cookies is None
-            if is_bare and request.is_plain_get:
+            if request.is_plain_get and self._extra is None and self._new_cookies is None:
                 answer = find_known_answer((key, body)) if len(body) <= MAX_KNOWN_BODY_BYTES else None
                 connection.answer(answer or common_answer(key, body))
                 return True
@@ -336,8 +339,7 @@ class Responder:
 
     def set_etag_header(self) -> None:
         """Set the ETag header from compute_etag, if it gives one."""
-        etag = self.compute_etag()
-        if etag is not None:
+        if (etag := self.compute_etag()) is not None:
             self.set_header("ETag", etag)
 
     def check_etag_header(self) -> bool:

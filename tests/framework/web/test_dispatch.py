@@ -129,6 +129,21 @@ def test_verb_that_returns_a_value_is_told_so(caplog):
     assert "the str that the verb returned is dropped" in caplog.text
 
 
+@pytest.mark.parametrize("target", ["/", "/?late"])
+def test_own_finish_is_called_however_the_request_ends(target):
+    class Handler(RequestHandler):
+        def get(self):
+            self.write("x")
+            if self.request.query:
+                self.finish()
+
+        def finish(self):
+            self.write("y")
+            return super().finish()
+
+    assert client(Handler).fetch(target).text == "xy"
+
+
 def test_verb_may_return_what_finish_returns():
     class Handler(RequestHandler):
         def get(self):
