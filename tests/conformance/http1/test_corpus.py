@@ -25,6 +25,14 @@ def judge():
     judge.close()
 
 
+@pytest.fixture(scope="module")
+def believing():
+    """As judge, of bytes that a believed proxy sends."""
+    judge = Judge(max_body_bytes=1 << 20, xheaders=True)
+    yield judge
+    judge.close()
+
+
 def cuts(data):
     """Positions to cut at: all of them, or for long inputs those that matter most and a sample of the others."""
     if len(data) <= 1000:
@@ -38,6 +46,13 @@ def assert_one_verdict(judge, data, expected):
     assert judge.verdict([data[i : i + step] for i in range(0, len(data), step)]) == expected, "in small pieces"
     for cut in cuts(data):
         assert judge.verdict([data[:cut], data[cut:]]) == expected, f"cut at {cut}"
+
+
+@pytest.mark.parametrize("path", ACCEPT + REJECT, ids=lambda path: path.stem)
+def test_verdict_does_not_depend_on_who_asks_nor_how_often(judge, believing, path):
+    data = path.read_bytes()
+    verdict = judge.verdict([data])
+    assert [one.verdict([data]) for one in (judge, judge, believing, believing, believing)] == [verdict] * 5
 
 
 @pytest.mark.parametrize("path", ACCEPT, ids=lambda path: path.stem)
