@@ -217,7 +217,8 @@ def _make_file_handler(options: OptionParser) -> logging.Handler:
 
 type Answered = tuple[str, int, float, float, str, str, str, tuple[bytes, bytes] | None]
 """What is noted of an answered request: its route (the handler's class), status, when it began and when it was answered
-(time.perf_counter), method, target, the client's address; X-Request-ID and X-Request-Start if it has one of them.
+(time.perf_counter), method, target, the client's address; X-Request-ID and X-Request-Start if it has one of them
+(framework.request.find_trace): the former holds nothing that JSON would escape.
 """
 
 
@@ -260,7 +261,7 @@ class AccessLog:
     def record(self, status: int, method: str, uri: str, remote_ip: str, seconds: float, request_id: str = "") -> None:
         """Note one answered request; `seconds` is how long it took."""
         now = time.perf_counter()
-        trace = (request_id.encode(), b"") if request_id else None
+        trace = (_quote(request_id)[1:-1].encode(), b"") if request_id else None
         self.note(("", status, now - seconds, now, method, uri, remote_ip, trace))
 
     def note(self, answered: Answered) -> None:
@@ -397,6 +398,6 @@ def _format_json(notes: list[Answered], tally: Tally) -> list[str]:
             start,
             common,
             _MICROSECONDS[micros] if micros < 1000 else f"{took:.6f}",
-            f', "request_id": {_quote(name.decode("latin-1"))}}}\n' if name else "}\n",
+            f', "request_id": "{name.decode()}"}}\n' if name else "}\n",
         )
     return texts

@@ -14,7 +14,6 @@ import os
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 from weakref import WeakSet
 
 from framework.log import AccessLog, Answered, Tally
@@ -180,30 +179,19 @@ def format_value(value: float) -> str:
     return str(int(value)) if value == int(value) else repr(value)
 
 
-def parse_request_start(value: bytes, now_s: float) -> float | None:
-    """Seconds between `X-Request-Start` and `now_s` (since the epoch), at least 0; None if it is not a time.
+def read_request_start(value: bytes) -> float:
+    """Seconds since the epoch that `X-Request-Start` states; infinite if it states no time.
 
     nginx sends `t=` and seconds with milliseconds; other proxies send milliseconds or microseconds.
     """
-    if len(value) > 32:  # a float of hundreds of digits would be infinite
-        return None
-    started = _read_start(value)
-    # More than a day is somebody's broken clock, and would spoil the sum for good.
-    return max(0.0, now_s - started) if abs(now_s - started) < 86400 else None
-
-
-# Under load, when it matters, many requests start in the same millisecond.
-@lru_cache(maxsize=256)
-def _read_start(value: bytes) -> float:
-    """Seconds since the epoch; infinite if it is not a time."""
     text = value.strip().removeprefix(b"t=")
-    # float() would also take "nan", "inf", "1_0" and "1e9".
-    if not text.replace(b".", b"", 1).isdigit():
+    # float() would also take "nan", "inf", "1_0" and "1e9"; and one of hundreds of digits would never get smaller.
+    if len(value) > 32 or not text.replace(b".", b"", 1).isdigit():
         return math.inf
-    started = float(text)
-    while started > 1e11:  # seconds reach this in the year 5138
-        started /= 1000
-    return started
+    started_s = float(text)
+    while started_s > 1e11:  # seconds reach this in the year 5138
+        started_s /= 1000
+    return started_s
 
 
 registry = Registry()
@@ -275,8 +263,17 @@ def count_answered() -> None:
 def count_tally(tally: Tally) -> None:
     """Counts answered requests."""
     offset = time.time() - time.perf_counter()
-    waited = [parse_request_start(start, began + offset) for start, began in tally.starts]
-    queue_seconds.observe_all([seconds for seconds in waited if seconds is not None])
+    waited: list[float] = []
+    last, started_s = b"", math.inf
+    for start, began in tally.starts:
+        # Under load, when it matters, many requests start in the same millisecond.
+        if start != last:
+            last, started_s = start, read_request_start(start)
+        seconds = began + offset - started_s
+        # More than a day is somebody's broken clock, and would spoil the sum for good.
+        if -86400 < seconds < 86400:
+            waited.append(seconds if seconds > 0 else 0.0)
+    queue_seconds.observe_all(waited)
     for (route, status), times in tally.seconds.items():
         requests.inc(len(times), (route, status))
         request_seconds.observe_all(times, (route,))

@@ -209,6 +209,34 @@ def test_access_log_as_json_says_how_long_it_took() -> None:
     assert times == pytest.approx([0.0000127, 0.0125, 1.25], abs=1e-6)
 
 
+@pytest.mark.parametrize("name", ["r-1", 'a"b\\c', "é\n"])
+def test_access_log_as_json_names_the_request(name: str) -> None:
+    written: list[str] = []
+    access = log.AccessLog(written.append, lambda flush: None, form="json")
+    access.record(200, "GET", "/", "127.0.0.1", 0.1, name)
+    access.record(200, "GET", "/", "127.0.0.1", 0.1)
+    access.close()
+    first, second = map(json.loads, written[0].splitlines())
+    assert first["request_id"] == name and "request_id" not in second
+
+
+@pytest.mark.parametrize("form", ["human", "json"])
+def test_access_log_counts_what_it_writes(form: str) -> None:
+    tallies: list[log.Tally] = []
+    access = log.AccessLog(lambda text: None, lambda flush: None, form)
+    access.count = tallies.append
+    now = time.perf_counter()
+    for status, seconds, trace in ((200, 0.1, None), (404, 0.2, (b"r", b"t=1")), (200, 0.3, None), (200, 2.0, None)):
+        access.note(("Home", status, now - seconds, now, "GET", "/", "192.0.2.1", trace))
+    access.close()
+    (tally,) = tallies
+    assert tally.seconds == {
+        ("Home", 200): pytest.approx([0.1, 0.3, 2.0]),
+        ("Home", 404): pytest.approx([0.2]),
+    }
+    assert tally.starts == [(b"t=1", now - 0.2)]
+
+
 def test_access_log_drops_and_counts_when_the_disk_is_full() -> None:
     def write(text: str) -> None:
         raise OSError(errno.ENOSPC, "full")

@@ -5,6 +5,7 @@ import pytest
 
 from framework import metrics, netutil
 from framework.httpserver import HTTPServer
+from framework.log import Tally
 from framework.web import Application, RequestHandler
 
 
@@ -73,12 +74,28 @@ def test_a_name_is_taken_once():
         (b"t=1_700_000_000", None),
     ],
 )
-def test_request_start(value, waited):
-    assert metrics.parse_request_start(value, 1700000000.5) == waited
+def test_request_start(value, waited, monkeypatch):
+    assert queue_times([value], monkeypatch) == ([] if waited is None else [pytest.approx(waited)])
 
 
-def test_a_start_of_hundreds_of_digits_ends():
-    assert metrics.parse_request_start(b"9" * 400, 1700000000.5) is None
+def test_a_start_of_hundreds_of_digits_ends(monkeypatch):
+    assert queue_times([b"9" * 400], monkeypatch) == []
+
+
+def test_starts_of_one_batch(monkeypatch):
+    starts = [b"t=1700000000.000"] * 2 + [b"", b"t=1700000000.400", b"t=1700000000.000"]
+    assert queue_times(starts, monkeypatch) == pytest.approx([0.5, 0.5, 0.1, 0.5])
+
+
+def queue_times(starts, monkeypatch):
+    """Seconds that are observed of requests with these X-Request-Start that began at 1700000000.5."""
+    seen = []
+    monkeypatch.setattr(metrics.queue_seconds, "observe_all", seen.extend)
+    tally = Tally()
+    began = time.perf_counter() - time.time() + 1700000000.5
+    tally.starts = [(start, began) for start in starts]
+    metrics.count_tally(tally)
+    return [round(seconds, 3) for seconds in seen]
 
 
 def test_many_observations_are_the_same_as_one_by_one():
