@@ -33,7 +33,7 @@ from framework.httpserver.calling import Calling
 from framework.httpserver.incoming import IncomingBody
 from framework.httpserver.outgoing import ANSWER, BODY, GONE, HEAD, IDLE, LINGER
 from framework.httpserver.plain import begin_old, begin_with_body, begin_with_late_host
-from framework.httpserver.targets import Target, find_short_head, find_target, remember_short_head, resolve_target
+from framework.httpserver.targets import Target, find_target, resolve_target
 from framework.httpserver.xheaders import believe_proxy
 from framework.log import app_log
 from framework.metrics import traffic
@@ -74,17 +74,14 @@ class Connection(Calling):
             self._transport.pause_reading()
 
     def data_received(self, data: bytes) -> None:
-        count = len(data)
-        traffic.received_bytes += count
+        traffic.received_bytes += len(data)
         # The way of most requests: a plain head that begins as one before it, and the only thing there is.
         if self._state == IDLE:
-            request = match = proxied = None
-            may_tell = False  # the head may say who the client behind the peer is
+            request = None
             server = self._server
-            target = find_short_head(data) if count <= server.short_head_bytes else None
-            if target is not None:
-                request = self.begin(target, data)
-            elif self.is_believed:
+            proxied = None
+            may_tell = False  # the head may say who the client behind the peer is
+            if self.is_believed:
                 match = match_believed_request(data)
                 if match is None:
                     may_tell = True
@@ -93,18 +90,16 @@ class Connection(Calling):
                     proxied = match
             else:
                 match = match_plain_request(data)
-            if match is not None:
+            if match is None:
+                request = begin_with_late_host(self, server, data)
+            else:
                 target = find_target(match[1])
                 if target is None:
                     request = begin_old(self, server, data, match)
                 elif match.lastgroup is not None:
                     request = begin_with_body(self, server, target, match)
-                elif count <= server.plain_head_bytes:
-                    if count <= server.short_head_bytes and proxied is None:
-                        remember_short_head(data, target)
+                elif len(data) <= server.plain_head_bytes:
                     request = self.begin(target, data)
-            elif target is None:
-                request = begin_with_late_host(self, server, data)
             if request is not None:
                 if proxied is not None:
                     believe_proxy(request, proxied)
@@ -123,7 +118,8 @@ class Connection(Calling):
                     self._is_alone = False
                 return
         elif self._state == LINGER:
-            self._linger_on()
+            # Who still sends has not looked at the answer yet: most clients do when everything is sent.
+            self.deadline = min(coarse.now + self._server.limits.linger_s, self._linger_until)
             return
         self._is_alone = False
         self._input = self._input + data if self._input else data

@@ -448,10 +448,6 @@ class Outgoing(asyncio.Protocol):
         self._linger_until = coarse.now + self._server.limits.max_linger_s
         self._watch(self._server.limits.linger_s)
 
-    def _linger_on(self) -> None:
-        """Who still sends has not looked at the answer yet: most clients do when everything is sent."""
-        self.deadline = min(coarse.now + self._server.limits.linger_s, self._linger_until)
-
     def _close_soon(self) -> None:
         self._flush()
         self._state = LINGER

@@ -15,7 +15,7 @@ from framework.httpserver.limits import Limits, most_connections, plain_head_byt
 from framework.httpserver.listening import Listening
 from framework.httpserver.outgoing import Outgoing
 from framework.httpserver.proxyprotocol import ProxyProtocol
-from framework.httpserver.targets import LONGEST_SHORT_HEAD_BYTES, Target
+from framework.httpserver.targets import Target
 from framework.httpserver.xheaders import LOOPBACK, is_within, parse_networks, read_xheaders
 from framework.ioloop.turns import Turns, turns_of
 from framework.log import Repeated, gen_log
@@ -58,7 +58,6 @@ class HTTPServer:
         self.small_head_bytes = small_head_bytes(self.limits)
         self.most_requests = self.limits.max_requests_per_connection
         self.plain_head_bytes = plain_head_bytes(self.limits)
-        self.short_head_bytes = min(LONGEST_SHORT_HEAD_BYTES, self.plain_head_bytes)
         self.keeps_alive = not no_keep_alive
         self.is_taking_requests = True
         self._believes_headers = xheaders

@@ -3,7 +3,7 @@
 Strangers choose the keys, so the memory is bounded, and emptied rather than kept in order.
 """
 
-from framework.http1 import match_direct_head, split_target
+from framework.http1 import split_target
 from framework.httputil import decode_text
 
 Target = tuple[str, str, str, str, str, str, bool]
@@ -16,19 +16,12 @@ where other fields stand between them, by the request line and the value of Host
 known_old_targets: dict[bytes | tuple[bytes, bytes], Target] = {}
 """The same for HTTP/1.0, where the Connection field must be looked at."""
 
-_short_heads: dict[bytes, Target] = {}
-"""Whole plain heads in which there is nothing of a proxy: what probes, and programs that call one another, send again
-and again. Longer ones are browsers', of which hardly two are the same, and looking for one costs more the longer it is.
-"""
-
 # Bound once: of a name that was imported, the interpreter would make a bound method anew at each call.
 find_target = known_targets.get
 find_old_target = known_old_targets.get
-find_short_head = _short_heads.get
 
 _MAX_ENTRIES = 2048
 LONGEST_KNOWN_BYTES = 256
-LONGEST_SHORT_HEAD_BYTES = 256
 
 
 def resolve_target(line: bytes, method: bytes, target: bytes, host: bytes | None, raw_head: bytes) -> Target:
@@ -54,12 +47,3 @@ def resolve_target(line: bytes, method: bytes, target: bytes, host: bytes | None
         else:
             known[line, host] = parts
     return parts
-
-
-def remember_short_head(head: bytes, target: Target) -> None:
-    """Have find_short_head find this plain head from now on, which no body follows."""
-    # Of a believed peer, and of one that is not, the same must be meant.
-    if match_direct_head(head) is not None:
-        if len(_short_heads) >= _MAX_ENTRIES:
-            _short_heads.clear()
-        _short_heads[head] = target

@@ -39,9 +39,9 @@ strict parsing, metrics, and the access log, which the others have off. On TCP i
 `listen` takes; the limits have that too. `constant on uvloop` and `nginx constant` are no contestants but limits: the
 first answers whatever arrives with the same bytes, without looking at it.
 
-Two things of Squall's that "hello" shows at their best: a small request that came before, byte for byte, is recognised
-whole (no two of the job with a browser's headers are the same), and a small answer keeps its bytes for a second. The
-handler runs for each request.
+What Squall remembers from request to request helps it here, as it helps any site: what a request line and a Host mean,
+and for a second the head of an answer, and the whole of a small one. Each head is read to its end, whether it came
+before or not, and the handler runs for each request.
 
 The asyncio peers have asyncmy, whose protocol is compiled. Flask and Django have PyMySQL: mysqlclient, which Django's
 pages prefer, must be compiled on the spot, and would take something off their rows.

@@ -40,27 +40,3 @@ def test_only_plain_targets_are_remembered():
 def test_the_host_of_an_absolute_target_counts():
     assert resolve(b"GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n")[4] == "a"
     assert resolve(b"GET / HTTP/1.0\r\n\r\n")[4] == "127.0.0.1"
-
-
-def test_short_heads_are_remembered_as_a_whole():
-    target = resolve(b"GET /s HTTP/1.1\r\nHost: h\r\n\r\n")
-    head = b"GET /s HTTP/1.1\r\nHost: h\r\nAccept: */*\r\n\r\n"
-    assert targets.find_short_head(head) is None
-    targets.remember_short_head(head, target)
-    assert targets.find_short_head(head) is target
-
-
-def test_what_proxies_say_is_not_remembered():
-    target = resolve(b"GET /s HTTP/1.1\r\nHost: h\r\n\r\n")
-    for line in (b"X-Forwarded-For: 192.0.2.5", b"X-Real-IP: 192.0.2.5", b"X-Scheme: https", b"X-Request-ID: r"):
-        head = b"GET /s HTTP/1.1\r\nHost: h\r\n" + line + b"\r\n\r\n"
-        targets.remember_short_head(head, target)
-        assert targets.find_short_head(head) is None
-
-
-def test_the_memory_for_short_heads_is_bounded():
-    target = resolve(b"GET /s HTTP/1.1\r\nHost: h\r\n\r\n")
-    heads = [b"GET /s HTTP/1.1\r\nHost: h\r\nA: %d\r\n\r\n" % number for number in range(5000)]
-    for head in heads:
-        targets.remember_short_head(head, target)
-    assert 0 < sum(targets.find_short_head(head) is not None for head in heads) <= 2048
