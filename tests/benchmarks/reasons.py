@@ -94,20 +94,21 @@ def beside_stack_in_sum(other: str, loads: Sequence[str] = ("ab-k", "wrk25")) ->
 
     def explain(results: Results, limit: float) -> str:
         load = _hardest_load(results, other, loads)
-        whole_us, backends_us, load_us = (
-            results.value("stack", load, "nginx + squall", what) for what in ("cpu_us", "backends_us", "load_us")
+        whole_us, backends_us, load_us, rate = (
+            results.value("stack", load, "nginx + squall", what)
+            for what in ("cpu_us", "backends_us", "load_us", "rate")
         )
-        cores = int(results.machine["cores"])
-        target_us = cores * 1e6 / (limit * results.value("stack", load, f"nginx + {other}", "rate"))
+        machine_us = int(results.machine["cores"]) * 1e6
+        target_us = machine_us / (limit * results.value("stack", load, f"nginx + {other}", "rate"))
+        nginx_us, nobody_us = whole_us - backends_us, max(machine_us / rate - whole_us - load_us, 0.0)
         text = (
-            f"{sum_up(results, limit)} {limit:g} times as many requests would be {target_us:.1f} µs "
-            f"of {cores} cores for each; nginx takes {whole_us - backends_us:.1f} of them and the load generator "
-            f"{load_us:.1f}, which leaves {target_us - whole_us + backends_us - load_us:.1f} for our frontends"
+            f"{sum_up(results, limit)} {limit:g} times as many requests would be {target_us:.1f} µs of "
+            f"{results.machine['cores']} cores for each. Of ours, nginx takes {nginx_us:.1f}, the load generator "
+            f"{load_us:.1f}, and {nobody_us:.1f} are nobody's (interrupts, and a core without work while others wait): "
+            f"that leaves {target_us - nginx_us - load_us - nobody_us:.1f} for our frontends"
         )
         free_us = results.value("stack", load, "nginx + free backend", "backends_us")
-        return text + (
-            "." if math.isnan(free_us) else f", if no core is ever idle. The free backend takes {free_us:.1f}."
-        )
+        return text + ("." if math.isnan(free_us) else f"; the free backend takes {free_us:.1f}.")
 
     return explain
 

@@ -134,9 +134,10 @@ def test_reason_of_a_stack_says_what_is_left_for_frontends() -> None:
         for name, (cpu_us, backends_us, rate) in whole.items()
     ]
     page = publish.list_missed(make_results(*rows))
-    # 2 cores / (4 x 12,500) = 40 us, without 19 of nginx and 10 of the load generator.
-    assert "4 times as many requests would be 40.0 µs of 2 cores for each" in page
-    assert "which leaves 11.0 for our frontends." in page
+    # 2 cores / (4 x 12,500) = 40 us, without 19 of nginx, 10 of the load generator, and of our 50 us the 10 left over.
+    assert "4 times as many requests would be 40.0 µs of 2 cores for each." in page
+    assert "nginx takes 19.0, the load generator 10.0, and 10.0 are nobody's" in page
+    assert "that leaves 1.0 for our frontends." in page
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
