@@ -35,7 +35,8 @@ def _any_case(*names: str) -> bytes:
 
 
 # The fields that decide where the request ends and what becomes of the connection.
-_FRAMING = _any_case("connection", "content-length", "transfer-encoding", "expect")
+_FRAMING_NAMES = "connection", "content-length", "transfer-encoding", "expect"
+_FRAMING = _any_case(*_FRAMING_NAMES)
 # RFC 9110 allows tabs around a value, too, but nginx takes them for a part of it and refuses such a host or length.
 _HOST_LINE = rb"(?:" + _any_case("host") + rb"):[ ]*+(" + _HOST + rb")[ ]*+\r\n"
 # The alternatives of a line, commonest first. None captures anything: a group that is tried and given up inside a
@@ -50,10 +51,7 @@ match_head = re.compile(_START_LINE + _LINES + rb"(?:" + _HOST_LINE + _LINES + r
 """Matches one whole valid head at a position. Groups: start line, method, target, minor version, Host or None."""
 
 # What most heads are: no field says anything new about framing, the connection or the client, nor sets a condition.
-_SPECIAL = (
-    *("connection", "content-length", "transfer-encoding", "expect", "host"),
-    *("x-real-ip", "x-scheme", "x-request-id", "x-request-start"),
-)
+_SPECIAL = *_FRAMING_NAMES, "host", "x-real-ip", "x-scheme", "x-request-id", "x-request-start"
 _REST = rb"[" + _TCHAR + rb"]*+:" + _FIELD_VALUE + rb"\r\n"
 # The repetition has an end, so that plain heads are within the usual limit of header lines without counting them.
 _MOST_LINES = 64
@@ -62,8 +60,9 @@ _MOST_LINES = 64
 def _plain_lines(special: tuple[str, ...], others: bytes = b"") -> bytes:
     """A pattern for lines of fields that are none of `special`; `others` is one more alternative, tried early.
 
-    Each alternative begins with a set of characters, which the engine looks at before it tries: the end of the head,
-    where none fits, would cost a third of a small head otherwise.
+    Each alternative begins with a character or a set, which the engine looks at before it tries: the end of the head,
+    where none fits, would cost a third of a small head otherwise. The sets are made for `special`: a name with another
+    initial must move that from the first of them to the last but one.
     """
     # An initial of one with the rest of another ("Cost:") is not plain either, and goes the long way.
     tails = _any_case(*(name[1:] for name in special))

@@ -251,7 +251,10 @@ def count_answered() -> None:
     """Counts what stands in `answered`, and empties it, and what logs have not written yet."""
     tally = Tally()
     for route, status, began, finished, _, _, _, trace in answered:
-        tally.seconds.setdefault((route, status), []).append(finished - began)
+        try:
+            tally.seconds[route, status].append(finished - began)
+        except KeyError:
+            tally.seconds[route, status] = [finished - began]
         if trace is not None:
             tally.starts.append((trace[1], began))
     answered.clear()

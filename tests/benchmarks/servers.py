@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 # What we may run on, before any of it is given away.
 CORES = sorted(os.sched_getaffinity(0))
 START_TIMEOUT_S = 30.0
+REST_TIMEOUT_S = 5.0
 # For what was due while somebody was stopped, and for the end of connections that a load has left.
 SETTLE_S = 0.05
 
@@ -152,18 +153,23 @@ class Server:
 def rest(roots: Sequence[int]) -> None:
     """Stop these processes, with all that descend from them, until `wake`: who waits for its turn must not come between
     the server that has it and the core's caches, with a timer, or a supervisor's look at its workers.
+
+    Raises:
+        ServerError: one goes on all the same.
     """
     tree = accounting.list_tree(roots)
     for pid in tree:
         _signal(pid, signal.SIGSTOP)
-    end = time.monotonic() + START_TIMEOUT_S
-    while any(_state(pid) not in "TtXZ" for pid in tree) and time.monotonic() < end:
+    end = time.monotonic() + REST_TIMEOUT_S
+    while running := [pid for pid in tree if state_of(pid) not in "TXZ"]:
+        if time.monotonic() > end:
+            raise ServerError(f"processes {running} do not stop; is a debugger at them?")
         time.sleep(0.001)
 
 
 def wake(roots: Sequence[int]) -> None:
     """Let them go on, children first: gunicorn ends workers of which it has not heard for 30 s."""
-    stopped = [pid for pid in accounting.list_tree(roots) if _state(pid) == "T"]
+    stopped = [pid for pid in accounting.list_tree(roots) if state_of(pid) == "T"]
     for pid in reversed(stopped):
         _signal(pid, signal.SIGCONT)
         time.sleep(SETTLE_S / len(stopped))
@@ -188,7 +194,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
         pass  # it ended by itself
 
 
-def _state(pid: int) -> str:
+def state_of(pid: int) -> str:
     """The kernel's letter for what the process does: T is stopped, Z and X are at their end."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

@@ -54,10 +54,21 @@ def test_heads_that_are_not_plain(line, after):
 
 
 @pytest.mark.parametrize(
-    "line", [b"Content-Type: x", b"Cache-Control: x", b"X-Requested-With: x", b"X-Forwarded-For: x", b"C: x", b"I: x"]
+    "line",
+    [
+        *(b"Content-Type: x", b"Cache-Control: x", b"X-Requested-With: x", b"X-Forwarded-For: x", b"C: x", b"I: x"),
+        *(b"Hosts: x", b"Expected: x", b"Transfer-Encodings: x", b"Connection2: x", b"X-Scheme-X: x", b"Iff: x"),
+        *(b"CF-Ray: x", b"Origin: x", b"Via: x", b"h: x", b"e: x", b"x: x", b"0: x"),
+    ],
 )
 def test_heads_that_are_plain(line):
     assert http1.match_plain_request(PLAIN.replace(b"TE: x", line))
+
+
+@pytest.mark.parametrize("line", [b"X-Forwarded-For: x", b"x-forwarded-PROTO: x", b"X-Real-IP: x", b"Expect: x"])
+def test_heads_that_are_not_direct(line):
+    assert http1.match_direct_head(PLAIN)
+    assert http1.match_direct_head(PLAIN.replace(b"TE: x", line)) is None
 
 
 def test_plain_request_with_body():
