@@ -5,6 +5,7 @@
 set -eu
 . "$(dirname "$0")/lib.sh"
 need_stack nginx
+export BENCH_NETWORK=host
 # shellcheck disable=SC2086
 exec sh docker/ops/bench-image.sh python -m tests.benchmarks.appliance \
     --url "http://$(setting NGINX_LISTEN 127.0.0.1:8080)${URL_PATH:-/hello}" --environments /opt/peers \
