@@ -27,12 +27,14 @@ METHOD = """## Method
 
 `make bench-peers` does all of it, in a container with everyone's pinned packages, in one run on one machine. The
 container has a network of its own, loopback alone: on the host's, every packet would pass the tables of the engine's
-NAT, and each figure would hold the same piece of firewall. Each contestant is one process, set up as its own documentation advises for production, and pinned to one core; the load
-generator and the database have the other. Before anything is measured, everyone's answer is compared byte by byte with
-what it must be. Then all take turns, round by round, after a warm-up: a noisy minute hits everybody. Who has not its
-turn is stopped (SIGSTOP), for even an idle server has timers, and would come between the measured one and its caches. A
-figure is the median of the rounds, ± half the distance from the lowest to the highest. The figure to trust is CPU time
-per request, which the kernel counts for each process: what else the machine does makes a server slower, but hardly
+NAT, and each figure would hold the same piece of firewall. Each contestant is one process, set up as its own
+documentation advises for production, and pinned to one core; the load generator and the database have the other. Before
+anything is measured, everyone's answer is compared byte by byte with what it must be. Then all take turns, round by
+round, after a warm-up: a noisy minute hits everybody. Who has not its turn is stopped (SIGSTOP), for even an idle
+server has timers, and would come between the measured one and its caches. Where the targets are narrowest (“Hello,
+world” with 25 connections, with and without a browser's headers; the stack, kept alive) there are twice as many rounds.
+A figure is the median of the rounds, ± half the distance from the lowest to the highest. The figure to trust is CPU
+time per request, which the kernel counts for each process: what else the machine does makes a server slower, but hardly
 dearer. A ratio is the median of the rounds' own ratios.
 
 Squall runs as the appliance runs it, by `framework.frontend`, with all that production has on: limits, time-outs,

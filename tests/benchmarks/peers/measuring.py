@@ -190,7 +190,7 @@ def _measure_load(
 ) -> None:
     failures: dict[str, int] = {}
     # Round 0 warms up and is thrown away. All take turns within each round, so that a noisy minute hits everybody.
-    for number in range(plan.rounds + 1):
+    for number in range(plan.rounds * job.more_rounds.get(load.name, 1) + 1):
         for contestant, server, target in ready:
             if failures.get(contestant.name, 0) >= MAX_FAILURES:
                 continue
