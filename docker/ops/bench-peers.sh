@@ -1,5 +1,5 @@
 #!/bin/sh
-# Squall beside its peers, every job, in turns: about half an hour. ARGS go to tests.benchmarks.peers; ARGS=--help lists them.
+# Squall beside its peers, every job, in turns: about 45 minutes. ARGS go to tests.benchmarks.peers; ARGS=--help lists them.
 set -eu
 . "$(dirname "$0")/lib.sh"
 # shellcheck disable=SC2086

@@ -112,7 +112,7 @@ def draw_profiles(environments: Path | None) -> dict[str, dict[str, Any]]:
         try:
             drawn[name] = dataclasses.asdict(profile.draw(job, load, 10, environments, folder / name))
         except (ServerError, LoadError) as error:
-            print(f"{name}: {error}")  # the figures of half an hour are worth publishing without it
+            print(f"{name}: {error}")  # the figures of such a run are worth publishing without it
     return drawn
 
 
