@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import errno
 import resource
 import time
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ NEWS = b"news"
 # Fewer than the shortest queue of new connections that somebody has (Tornado's, 128).
 TOGETHER = 100
 TIMEOUT_S = 30.0
+HINTS = {
+    errno.EADDRNOTAVAIL: "; the ports of earlier connections are free again a minute after these ended",
+    errno.EMFILE: "; raise the limit of open files, or ask for fewer connections",
+}
 
 
 class _Echo(asyncio.Protocol):
@@ -198,7 +203,8 @@ async def wait_together(host: str, port: int, count: int) -> FanOut:
             ]
             polls += [poll for _, poll in await asyncio.gather(*made)]
     except OSError as error:
-        raise LoadError(f"long polls: {len(polls)} of {count} connected: {error}") from error
+        hint = HINTS.get(error.errno or 0, "")
+        raise LoadError(f"long polls: {len(polls)} of {count} connected: {error}{hint}") from error
     # A server that reads in turn has read all of them when it answers this, and the pause is for those that do not.
     await _ask(host, port, "/")
     await asyncio.sleep(0.5)

@@ -112,8 +112,8 @@ def format_page(results: Results, charts: list[str]) -> str:
     """The whole of BENCHMARKS.md."""
     parts = [
         "# Benchmarks\n",
-        f"Written by `make bench-peers ARGS=--publish` from one run: {results.rounds} rounds of {results.seconds:g} s, "
-        "medians. Squall's own rows are bold.\n",
+        f"Written by `make bench-peers ARGS=--publish` from one run: {results.extent}, medians. "
+        "Squall's own rows are bold.\n",
         "## Where targets were missed, and why\n",
         list_missed(results),
         "## Where the time goes\n",

@@ -210,7 +210,7 @@ def write_peers(raw: Mapping[str, Any], folder: Path) -> str:
     changes = history.format_changes(history.compare(ratios, history.read_last(past, "peers")), "last run")
     baseline = history.format_changes(history.compare(ratios, history.read_baseline("peers")), "baseline")
     history.append(past, "peers", ratios, results.machine)
-    head = f"# Squall beside its peers\n\n{results.rounds} rounds of {results.seconds:g} s, medians.\n\n"
+    head = f"# Squall beside its peers\n\n{results.extent}, medians.\n\n"
     compared = f"\n## Beside the last run\n\n{changes}\n## Beside the committed baseline\n\n{baseline}"
     (folder / "report.md").write_text(head + format_peers(results, charts) + compared)
     return f"{format_targets(judge(results))}\n{baseline}\nreport, charts and raw results are in {folder}"

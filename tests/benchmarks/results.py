@@ -23,6 +23,12 @@ class Results:
         self.seconds: float = results["seconds"]
         self._rows: Rows = results["rows"]
 
+    @property
+    def extent(self) -> str:
+        """How many rounds there were of each load, and how long they were."""
+        most = max((row["round"] for row in self._rows), default=self.rounds)
+        return f"{self.rounds}{f' to {most}' if most > self.rounds else ''} rounds of {self.seconds:g} s"
+
     def names(self, job: str, load: str | None = None) -> list[str]:
         """Who was measured at that job, in the order of the run."""
         found = (row["name"] for row in self._rows if row["job"] == job and load in (None, row["load"]))

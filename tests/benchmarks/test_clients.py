@@ -1,6 +1,9 @@
 """The loads that neither ab nor wrk can make, against our server and against servers that answer something else."""
 
 import asyncio
+import resource
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -31,6 +34,19 @@ def test_fan_out(squall: Server) -> None:
             waiting.close()
 
     assert asyncio.run(run()) == 20
+
+
+def test_more_connections_than_files_may_be_open_says_what_to_do(squall: Server) -> None:
+    wait = f"asyncio.run(clients.wait_together('127.0.0.1', {squall.command.port}, 90))"
+    program = f"import asyncio; from tests.benchmarks import clients; {wait}"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60)),
+    )
+    assert "0 of 90 connected: [Errno 24] Too many open files; raise the limit of open files" in done.stderr
 
 
 async def against(answers: list[bytes], load: Callable[[int], Awaitable[object]]) -> None:

@@ -157,6 +157,15 @@ def test_load_that_fails_is_tried_twice(squall: Server, tmp_path: Path) -> None:
     assert findings.rows == []
 
 
+def test_load_with_narrow_targets_has_more_rounds(squall: Server, tmp_path: Path) -> None:
+    (ours,) = contestants.select(["squall"])
+    plan, findings = measuring.Plan([ours], ["hello"], ["ab"], 1, 0.1, None, tmp_path), measuring.Findings()
+    job = dataclasses.replace(JOBS["hello"], round_factors={"ab": 3})
+    target = Target(f"http://127.0.0.1:{squall.command.port}/")
+    measuring._measure_load(job, LOADS["ab"], [(ours, squall, target)], plan, findings, lambda text: None)
+    assert [row["round"] for row in findings.rows] == [1, 2, 3]
+
+
 def test_stat_with_an_odd_name() -> None:
     text = "7 (a ) b) S 1 2 3 4 5 6 7 8 9 10 " + " ".join(["100", "200", "10", "20"]) + " 20 0"
     ticks = accounting.TICKS_PER_S

@@ -24,8 +24,8 @@ class Job:
     needs_login: bool = False
     needs_database: bool = False
     is_post: bool = False
-    # Loads with more rounds than the others, by how many times as many: those whose targets are narrow.
-    more_rounds: Mapping[str, int] = field(default_factory=dict)
+    # How many times as many rounds as others a load has: where the targets are narrow, the median must not hang on one.
+    round_factors: Mapping[str, int] = field(default_factory=dict)
 
 
 def _is_hello(body: bytes) -> str:
@@ -84,7 +84,7 @@ def make_big() -> bytes:
 JOBS = {
     job.name: job
     for job in (
-        Job("hello", "“Hello, world”", "/", _is_hello, HTTP_LOADS, more_rounds={"wrk25": 2, "browser": 2}),
+        Job("hello", "“Hello, world”", "/", _is_hello, HTTP_LOADS, round_factors={"wrk25": 2, "browser": 2}),
         Job(
             "page",
             "a page: template with inheritance, signed session cookie, translation",

@@ -60,6 +60,10 @@ class Plan:
     environments: Path | None
     folder: Path
 
+    def numbers(self, factor: int = 1) -> range:
+        """Those of the rounds of one load, `factor` times as many as planned. 0 warms up and is thrown away."""
+        return range(self.rounds * factor + 1)
+
 
 @dataclass
 class Findings:
@@ -189,8 +193,8 @@ def _measure_load(
     say: Callable[[str], object],
 ) -> None:
     failures: dict[str, int] = {}
-    # Round 0 warms up and is thrown away. All take turns within each round, so that a noisy minute hits everybody.
-    for number in range(plan.rounds * job.more_rounds.get(load.name, 1) + 1):
+    # All take turns within each round, so that a noisy minute hits everybody.
+    for number in plan.numbers(job.round_factors.get(load.name, 1)):
         for contestant, server, target in ready:
             if failures.get(contestant.name, 0) >= MAX_FAILURES:
                 continue

@@ -21,7 +21,7 @@ from tests.support import front
 
 JOB = "stack"
 STACK_LOADS = ("ab", "ab-k", "wrk25")
-MORE_ROUNDS = {"ab-k": 2, "wrk25": 2}  # as those of a job
+ROUND_FACTORS = {"ab-k": 2, "wrk25": 2}  # as a job has them
 # The whole hundred thousand of the seed's table, once, for who is to lose none of them.
 WHOLE_LOAD, WHOLE = "ab-100k", ("nginx + squall", "nginx + free backend")
 
@@ -141,7 +141,7 @@ def start(name: str, plan: Plan, folder: Path, stack: ExitStack) -> Running:
 def _measure_load(
     load_name: str, running: Sequence[Running], plan: Plan, findings: Findings, say: Callable[[str], object]
 ) -> None:
-    for number in range(plan.rounds * MORE_ROUNDS.get(load_name, 1) + 1):
+    for number in plan.numbers(ROUND_FACTORS.get(load_name, 1)):
         for one in running:
             with awake(one.roots):
                 _measure_round(load_name, one, number, plan, findings)
