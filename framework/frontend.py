@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from framework import metrics, netutil, process
 from framework.errors import FrameworkError
 from framework.httpserver import HTTPServer
 from framework.ioloop.loop import new_event_loop
-from framework.log import AccessLog, define_logging_options, enable_pretty_logging
+from framework.log import AccessLog, define_logging_options, enable_pretty_logging, write_lines
 from framework.options import OptionError, OptionParser
 from framework.slots import ControlApplication, Slot, SlotSettings, sweep
 
@@ -243,7 +244,8 @@ class Frontend:
         def schedule(flush: Callable[[], None]) -> None:
             loop.call_later(ACCESS_LOG_EVERY_S, flush)
 
-        self.application.access_log = AccessLog(_write_log, schedule, self._options.log_format)
+        write = partial(write_lines, sys.stderr.fileno())
+        self.application.access_log = AccessLog(write, schedule, self._options.log_format)
 
     def _on_signal(self) -> None:
         self._signals += 1
@@ -256,11 +258,6 @@ class Frontend:
             self.slot.close()
             os._exit(1)
         self.slot.stop()
-
-
-def _write_log(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
 
 
 async def _call_hook(application: Callable[..., Any], name: str) -> None:

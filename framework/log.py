@@ -11,10 +11,12 @@ import atexit
 import json
 import logging
 import logging.handlers
+import os
 import re
+import stat
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as _quote
@@ -288,8 +290,7 @@ class AccessLog:
         if self.count is not None:
             self.count(tally)
         try:
-            for piece in _cut_pieces(text):
-                self._write(piece)
+            self._write(text)
         except OSError:
             self.dropped += number
 
@@ -299,19 +300,31 @@ class AccessLog:
         atexit.unregister(self.flush)
 
 
-def _cut_pieces(text: str) -> Iterator[str]:
-    """The lines in as few pieces as a pipe takes whole each.
+def write_lines(fd: int, text: str) -> None:
+    """Write whole lines to a descriptor to which other processes write, too.
 
-    Several frontends write to one pipe. A write of up to PIPE_BUF (4096) bytes arrives whole; a longer one is cut by
-    other processes' lines whenever the pipe is full (seen: one line of 300, at 13,000 requests a second).
+    A file takes any number of them at once, for a quarter of what it costs in small pieces. A pipe takes only pieces of
+    up to PIPE_BUF bytes whole; a longer one is cut by other processes' lines whenever the pipe is full (seen: one line
+    of 300, at 13,000 requests a second).
+
+    Raises:
+        OSError: the disk or the pipe takes no more.
     """
-    # Of other text a character takes up to four bytes.
-    size = _PIECE_BYTES if text.isascii() else _PIECE_BYTES // 4
+    data = text.encode("utf-8", "backslashreplace")
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        _write_all(fd, data)
+        return
     start = 0
-    while start < len(text):
-        end = text.rfind("\n", start, start + size) + 1 or text.find("\n", start + size) + 1
-        yield text[start:end]
+    while start < len(data):
+        end = data.rfind(b"\n", start, start + _PIECE_BYTES) + 1 or data.find(b"\n", start + _PIECE_BYTES) + 1
+        end = end or len(data)
+        _write_all(fd, data[start:end])
         start = end
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
 
 
 # Texts of 0 to 999 microseconds, as seconds, and of 0 to 9.99 milliseconds: formatting a float costs more than all the
@@ -346,7 +359,7 @@ def _format_human(notes: list[Answered], tally: Tally) -> list[str]:
             known[key] = level, common, seconds
         took = answered - began
         seconds.append(took)
-        hundredths = round(took * 1e5)
+        hundredths = int(took * 1e5 + 0.5)
         texts += level, stamp, common, _MILLISECONDS[hundredths] if hundredths < 1000 else f"{took * 1e3:.2f}ms\n"
         if trace is not None:
             tally.starts.append((trace[1], began))
@@ -377,7 +390,7 @@ def _format_json(notes: list[Answered], tally: Tally) -> list[str]:
             known[key] = common, seconds
         took = answered - began
         seconds.append(took)
-        micros = round(took * 1e6)
+        micros = int(took * 1e6 + 0.5)
         if trace is None:
             texts += start, common, _MICROSECONDS_LINES[micros] if micros < 1000 else f"{took:.6f}}}\n"
             continue

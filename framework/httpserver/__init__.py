@@ -13,7 +13,8 @@
 
 The rooms, in reading order: `targets`, `limits`, `xheaders`, `refusal`, `bodies` (what is buffered, and where),
 `incoming` (a body while it arrives), `sendfile`, `outgoing` (the half of a connection that writes), `calling` (what
-lies between), `plain`, `connection` (the half that reads), `proxyprotocol`, `listening`, `server`.
+lies between), `receiving` (bodies), `plain`, `connection` (the half that reads), `proxyprotocol`, `listening`,
+`server`.
 """
 
 from framework.httpserver.connection import Connection

@@ -1,6 +1,7 @@
 """The middle of a connection: waits for the application, and answers where the application fails to."""
 
 import asyncio
+import math
 import sys
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,17 @@ class Calling(Outgoing):
     def __init__(self, server: "HTTPServer") -> None:
         super().__init__(server)
         self._task: asyncio.Future[None] | None = None
+
+    def _answer(self, request: HTTPRequest) -> None:
+        try:
+            result = self._server.call(request)
+            if result is not None:
+                self._await_application(request, result)
+        except Exception:
+            self._fail(request)
+        if self._state == ANSWER and not self._is_writing_paused:
+            # It takes its time; a stale deadline must not end it.
+            self.deadline = math.inf
 
     def _await_application(self, request: HTTPRequest, result: Awaitable[None]) -> None:
         """Let an asynchronous application begin at once; often it is done without ever waiting."""
@@ -56,7 +68,7 @@ class Calling(Outgoing):
             self._refuse(error)  # the request was found out late, say by its form fields
             return
         app_log.error("uncaught exception: %s %s", request.method, request.path, exc_info=error)
-        if not is_current or self._state not in (BODY, ANSWER):
+        if not is_current or not BODY <= self._state <= ANSWER:
             return
         if self._has_written:
             self.abort()

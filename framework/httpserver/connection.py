@@ -5,6 +5,7 @@ A connection is in one of these states:
     IDLE       between requests, and free to start the next
     HEAD       between requests, but a head has begun to arrive, or the next request must wait
     BODY       the head is there, its body arrives: it is buffered, or a receiver of the application's takes it
+    ALONE      as ANSWER, and nothing waits before or behind the request, and the application was called just now
     ANSWER     the request is with the application, which has not finished the answer
     LINGER     the last answer is written: what still arrives is thrown away until the client closes
     GONE       closed, or taken away by `detach`
@@ -29,13 +30,12 @@ from framework.http1 import (
     match_plain_head,
     match_plain_request,
 )
-from framework.httpserver.calling import Calling
 from framework.httpserver.incoming import IncomingBody
-from framework.httpserver.outgoing import ANSWER, BODY, GONE, HEAD, IDLE, LINGER
-from framework.httpserver.plain import begin_old, begin_with_body, begin_with_late_host
+from framework.httpserver.outgoing import ALONE, ANSWER, BODY, GONE, HEAD, IDLE, LINGER
+from framework.httpserver.plain import begin_plain, begin_rarer
+from framework.httpserver.receiving import Receiving
 from framework.httpserver.targets import Target, find_target, resolve_target
 from framework.httpserver.xheaders import believe_proxy
-from framework.log import app_log
 from framework.metrics import traffic
 from framework.request import HTTPRequest, find_trace
 
@@ -48,7 +48,7 @@ _STEPS_PER_TURN = 32
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class Connection(Calling):
+class Connection(Receiving):
     """What the contract calls `request.connection`, and the transport's protocol: one object for both."""
 
     __slots__ = ("_head_reader",)
@@ -74,38 +74,48 @@ class Connection(Calling):
             self._transport.pause_reading()
 
     def data_received(self, data: bytes) -> None:
-        traffic.received_bytes += len(data)
+        size = len(data)
+        traffic.received_bytes += size
         # The way of most requests: a plain head that begins as one before it, and the only thing there is.
         if self._state == IDLE:
-            request = None
             server = self._server
-            proxied = None
-            may_tell = False  # the head may say who the client behind the peer is
-            if self.is_believed:
-                match = match_believed_request(data)
-                if match is None:
-                    may_tell = True
-                    match = match_plain_request(data)
-                elif match[2] is not None:
-                    proxied = match
-            else:
-                match = match_plain_request(data)
+            match = match_believed_request(data) if self.is_believed else match_plain_request(data)
             if match is None:
-                request = begin_with_late_host(self, server, data)
+                request = begin_rarer(self, server, data)
+            elif (
+                (target := find_target(match[1])) is not None
+                and match.lastgroup is None
+                and size <= server.plain_head_bytes
+            ):
+                # As begin, without the call.
+                request = _new_request(HTTPRequest)
+                (
+                    request.method,
+                    request.uri,
+                    request.path,
+                    request.query,
+                    request.host,
+                    request.version,
+                    request.is_plain_get,
+                ) = target
+                request.raw_head = data
+                request.connection = self
+                request.remote_ip = self.remote_ip
+                request.protocol = self.protocol
+                request.body = b""
+                request.trace = None
+                request.start_time = perf_counter()
+                number = self._requests = self._requests + 1
+                if number >= server.most_requests:
+                    self.keep_alive = False
+                if self.is_believed:
+                    believe_proxy(request, match)
             else:
-                target = find_target(match[1])
-                if target is None:
-                    request = begin_old(self, server, data, match)
-                elif match.lastgroup is not None:
-                    request = begin_with_body(self, server, target, match)
-                elif len(data) <= server.plain_head_bytes:
-                    request = self.begin(target, data)
+                request = begin_plain(self, server, target, match)
+                if self.is_believed and request is not None:
+                    believe_proxy(request, match)
             if request is not None:
-                if proxied is not None:
-                    believe_proxy(request, proxied)
-                elif may_tell:
-                    server.believe_headers(request)
-                self._is_alone = True
+                self._state = ALONE
                 # As _answer, without the call.
                 try:
                     result = server.call(request)
@@ -113,15 +123,18 @@ class Connection(Calling):
                         self._await_application(request, result)
                 except Exception:
                     self._fail(request)
-                if self._state == ANSWER:
+                if self._state == ALONE:
                     self.deadline = math.inf
-                    self._is_alone = False
+                    self._state = ANSWER
                 return
-        elif self._state == LINGER:
+        self._take_more(data)
+
+    def _take_more(self, data: bytes) -> None:
+        """Take what is not one plain request, or does not come at the right time for one."""
+        if self._state == LINGER:
             # Who still sends has not looked at the answer yet: most clients do when everything is sent.
             self.deadline = min(coarse.now + self._server.limits.linger_s, self._linger_until)
             return
-        self._is_alone = False
         self._input = self._input + data if self._input else data
         if self._state <= BODY:
             if self._state == IDLE:
@@ -152,8 +165,8 @@ class Connection(Calling):
             self.deadline = math.inf
 
     def pause_writing(self) -> None:
-        super().pause_writing()
         self.wait()
+        super().pause_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         incoming, self._incoming = self._incoming, None
@@ -195,9 +208,11 @@ class Connection(Calling):
 
     def wait(self) -> None:
         """Start no request without asking whether that is allowed."""
-        self._is_alone = False
         if self._state == IDLE:
             self._state = HEAD
+        elif self._state == ALONE:
+            self._state = ANSWER
+            self.deadline = math.inf
 
     def _advance(self) -> None:
         if self._is_advancing:
@@ -223,15 +238,6 @@ class Connection(Calling):
         if self._is_reading_paused:
             self._adjust_reading()
 
-    def _adjust_reading(self) -> None:
-        """Read on exactly if what would be read can be used or at least held."""
-        if self._state <= ANSWER:
-            is_waiting = self._incoming is not None and self._incoming.is_waiting
-            if is_waiting or len(self._input) > self._server.limits.max_pipelined_bytes:
-                self._pause_reading()
-            else:
-                self._resume_reading()
-
     def _take_head(self) -> bool:
         """Whether there is more to do: False if the head is not there, or the application has not answered yet.
 
@@ -252,6 +258,7 @@ class Connection(Calling):
             if plain is not None and known is not None and (end := plain.end()) - start <= server.plain_head_bytes:
                 self._position = end
                 request = self.begin(known, data[start:end])
+                self._state = ANSWER
                 if self._has_eof and end == len(data):
                     self.keep_alive = False
                 self._answer(request)
@@ -277,7 +284,7 @@ class Connection(Calling):
         return self._has_eof and self._position == len(self._input)
 
     def begin(self, target: Target, raw_head: bytes) -> HTTPRequest:
-        """The request of a head; the connection is its from now on."""
+        """The request of a head; the connection is its from now on, and the caller sets the state."""
         request = _new_request(HTTPRequest)  # without __init__, which is for requests made by hand
         (
             request.method,
@@ -295,9 +302,8 @@ class Connection(Calling):
         request.body = b""
         request.trace = None
         request.start_time = perf_counter()
-        self._state = ANSWER
-        self._requests += 1
-        if self._requests >= self._server.most_requests:
+        number = self._requests = self._requests + 1
+        if number >= self._server.most_requests:
             self.keep_alive = False
         return request
 
@@ -336,6 +342,7 @@ class Connection(Calling):
         if method == "CONNECT":
             raise ProtocolError("request line: expected no CONNECT, this is not a proxy", 501)
         request = self.begin(target, raw_head)
+        self._state = ANSWER
         request.is_plain_get = False
         request.trace = find_trace(raw_head)
         if self.is_believed:
@@ -355,119 +362,7 @@ class Connection(Calling):
             self._flush()
             self._send(_CONTINUE)
 
-    def _offer_body(self, incoming: IncomingBody) -> None:
-        """Ask the application whether it wants the body while it arrives."""
-        ask = self._server.body_receiver
-        if ask is None:
-            return
-        is_kept = self.keep_alive
-        try:
-            incoming.receiver = ask(incoming.request)
-        except Exception:
-            self._fail(incoming.request)
-            return
-        if incoming.receiver is not None:
-            # Who answers before the body is there cannot know where the next request begins: that answer is the last.
-            incoming.keep_alive, self.keep_alive = is_kept, False
-
-    def _take_body(self) -> bool:
-        """Whether there is more to do: False if the body is not there, or the application has not answered yet.
-
-        Raises:
-            ProtocolError: if the body is to be refused.
-        """
-        incoming = self._incoming
-        if incoming is None or incoming.is_waiting:
-            return False
-        if incoming.receiver is None and not self._server.is_taking_requests:
-            return False
-        try:
-            self._position, waiting = incoming.take(self._input, self._position)
-        except ProtocolError:
-            raise
-        except Exception:
-            self._fail(incoming.request)
-            return False
-        if self._incoming is None:  # the receiver had enough, and has answered
-            if waiting is not None:
-                self._task = asyncio.ensure_future(waiting)
-            return False
-        if waiting is None and not incoming.is_done and not incoming.needs_input:
-            incoming.is_waiting = True
-            self._pause_reading()
-            self._server.turns.wait(self._go_on_with_body)
-            return False
-        if waiting is not None:
-            incoming.is_waiting = True
-            self._pause_reading()
-            asyncio.ensure_future(waiting).add_done_callback(self._receiver_is_ready)
-            return False
-        if not incoming.is_done:
-            self._watch(incoming.timeout_s)
-            return False
-        self._complete_body(incoming)
-        return self._state <= BODY
-
-    def _receiver_is_ready(self, waiting: "asyncio.Future[None]") -> None:
-        incoming = self._incoming
-        if waiting.cancelled() or waiting.exception() is not None:
-            if incoming is not None:
-                self._fail(incoming.request, waiting)
-            elif not waiting.cancelled():
-                app_log.error("uncaught exception after a body broke off", exc_info=waiting.exception())
-            return
-        self._go_on_with_body()
-
-    def _go_on_with_body(self) -> None:
-        incoming = self._incoming
-        if incoming is None:
-            return
-        incoming.is_waiting = False
-        if incoming.is_done:
-            self._complete_body(incoming)
-        else:
-            self._watch(incoming.timeout_s)
-        self._advance()
-        self._adjust_reading()
-
-    def _complete_body(self, incoming: IncomingBody) -> None:
-        self._incoming = None
-        self._state = ANSWER
-        if incoming.receiver is None:
-            self._answer(incoming.request)
-            return
-        self.deadline = math.inf
-        self.keep_alive = incoming.keep_alive and self._server.keeps_alive
-        try:
-            incoming.receiver.body_complete()
-        except Exception:
-            self._fail(incoming.request)
-
-    # ---- the application
-
-    def _answer(self, request: HTTPRequest) -> None:
-        try:
-            result = self._server.call(request)
-            if result is not None:
-                self._await_application(request, result)
-        except Exception:
-            self._fail(request)
-        if self._state == ANSWER:
-            # It takes its time; a stale deadline must not end it.
-            self.deadline = math.inf
-            self._is_alone = False
-
     # ---- what the application calls
-
-    def set_max_body_size(self, max_body_bytes: int) -> None:
-        """Allow the body at hand to be as large as this; to be called from body_receiver."""
-        if self._incoming is not None:
-            self._incoming.max_body_bytes = max_body_bytes
-
-    def set_body_timeout(self, timeout_s: float) -> None:
-        """Allow this time between two reads of the body at hand; to be called from body_receiver."""
-        if self._incoming is not None:
-            self._incoming.timeout_s = timeout_s
 
     def may_detach(self) -> bool:
         """Whether there is room for one more connection that stays."""

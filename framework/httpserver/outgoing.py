@@ -21,7 +21,7 @@ from framework.metrics import traffic
 if TYPE_CHECKING:
     from framework.httpserver.server import HTTPServer
 
-IDLE, HEAD, BODY, ANSWER, LINGER, GONE = range(6)
+IDLE, HEAD, BODY, ALONE, ANSWER, LINGER, GONE = range(7)
 """The states of a connection, see framework.httpserver.connection."""
 
 _DEFAULT_HIGH_WATER = 65_536
@@ -42,7 +42,6 @@ class Outgoing(asyncio.Protocol):
         "_incoming",
         "_input",
         "_is_advancing",
-        "_is_alone",
         "_is_direct",
         "_is_early",
         "_is_reading_paused",
@@ -73,7 +72,6 @@ class Outgoing(asyncio.Protocol):
         self._input = b""
         self._position = 0  # of the first byte of _input that has not been used
         self._is_advancing = False
-        self._is_alone = False  # nothing waits before or behind the request at hand, and it is answered at once
         self._incoming: IncomingBody | None = None
         self._requests = 0
         self._has_eof = False
@@ -103,9 +101,8 @@ class Outgoing(asyncio.Protocol):
 
     def answer(self, data: bytes) -> None:
         """Send a complete answer: `write` and `finish` in one."""
-        if self._is_alone and self.keep_alive and self._state == ANSWER:
+        if self._state == ALONE and self.keep_alive:
             # The way of most answers.
-            self._is_alone = False
             self._close_callback = None
             self._state = IDLE
             self.deadline = coarse.now + self._server.limits.idle_timeout_s
@@ -114,7 +111,7 @@ class Outgoing(asyncio.Protocol):
                     sent = self._socket.send(data)  # type: ignore[union-attr]
                 except OSError:
                     sent = 0
-                traffic.sent_bytes += len(data)
+                traffic.sent_bytes += sent
                 if sent != len(data):
                     self._send_rest(data, sent)
             else:
@@ -151,7 +148,7 @@ class Outgoing(asyncio.Protocol):
 
     def finish(self) -> None:
         """The answer is complete: go on with the next request, or close if `keep_alive` is False."""
-        if self._state in (BODY, ANSWER):
+        if BODY <= self._state <= ANSWER:
             self._finish()
 
     def set_close_callback(self, callback: Callable[[], object] | None) -> None:
@@ -397,7 +394,6 @@ class Outgoing(asyncio.Protocol):
     # ---- the way out
 
     def _send(self, data: bytes) -> None:
-        traffic.sent_bytes += len(data)
         sent = 0
         if self._socket is not None and (self._is_direct or self._transport.get_write_buffer_size() == 0):
             self._is_direct = True
@@ -405,11 +401,13 @@ class Outgoing(asyncio.Protocol):
                 sent = self._socket.send(data)
             except OSError:
                 pass  # no room, or broken: the transport finds out, and knows what to do
+        traffic.sent_bytes += sent
         if sent != len(data):
             self._send_rest(data, sent)
 
     def _send_rest(self, data: bytes, sent: int) -> None:
         """Let the transport have what the kernel has not taken."""
+        traffic.sent_bytes += len(data) - sent
         self._is_direct = False
         try:
             self._transport.write(memoryview(data)[sent:] if sent else data)

@@ -6,7 +6,7 @@ They are found by one pattern as well; what it does not match goes the long way,
 import re
 from typing import TYPE_CHECKING
 
-from framework.http1 import match_late_host_head
+from framework.http1 import match_late_host_head, match_plain_request
 from framework.httpserver.targets import Target, find_old_target, find_target
 from framework.request import HTTPRequest
 
@@ -18,29 +18,40 @@ if TYPE_CHECKING:
 _keeps_alive = re.compile(rb"\n[Cc]onnection: [Kk]eep-[Aa]live\r").search
 
 
-def begin_with_body(
-    connection: "Connection", server: "HTTPServer", target: Target, match: re.Match[bytes]
-) -> HTTPRequest | None:
-    """The request of a plain head with a length and of what followed it; None if that is not the whole body."""
-    start = match.start("body")
-    length = int(match["length"])
-    if match.end() - start != length or start > server.plain_head_bytes:
-        return None
-    if length > server.limits.max_body_bytes or (length and server.may_stream(target)):
-        return None
-    request = connection.begin(target, match.string[:start])
-    request.body = match["body"]
+def begin_rarer(connection: "Connection", server: "HTTPServer", data: bytes) -> HTTPRequest | None:
+    """The request, if `data` is one whole plain request that the pattern of most does not match; or else None."""
+    # A peer that is believed may say in other words than our nginx's who its client is.
+    match = match_plain_request(data) if connection.is_believed else None
+    if match is None:
+        request = _begin_with_late_host(connection, server, data)
+    else:
+        request = begin_plain(connection, server, find_target(match[1]), match)
+    if request is not None and connection.is_believed:
+        server.believe_headers(request)
     return request
 
 
-def begin_old(
-    connection: "Connection", server: "HTTPServer", data: bytes, match: re.Match[bytes]
+def begin_plain(
+    connection: "Connection", server: "HTTPServer", target: Target | None, match: re.Match[bytes]
 ) -> HTTPRequest | None:
-    """The request of a plain head of HTTP/1.0 without a body; None if it is something else."""
-    target = find_old_target(match[1])
-    if target is None or match.lastgroup is not None or len(data) > server.plain_head_bytes:
+    """The request of a match of http1's; None if its target is not known, it is not all there, or too large."""
+    data = match.string
+    if match.lastgroup is None:
+        if len(data) > server.plain_head_bytes:
+            return None
+        if target is not None:
+            return connection.begin(target, data)
+        target = find_old_target(match[1])
+        return None if target is None else _begin_old(connection, target, data)
+    start = match.start("body")
+    length = int(match["length"])
+    if target is None or match.end() - start != length or start > server.plain_head_bytes:
         return None
-    return _begin_old(connection, target, data)
+    if length > server.limits.max_body_bytes or (length and server.may_stream(target)):
+        return None
+    request = connection.begin(target, data[:start])
+    request.body = match["body"]
+    return request
 
 
 def _begin_old(connection: "Connection", target: Target, data: bytes) -> HTTPRequest:
@@ -49,7 +60,7 @@ def _begin_old(connection: "Connection", target: Target, data: bytes) -> HTTPReq
     return request
 
 
-def begin_with_late_host(connection: "Connection", server: "HTTPServer", data: bytes) -> HTTPRequest | None:
+def _begin_with_late_host(connection: "Connection", server: "HTTPServer", data: bytes) -> HTTPRequest | None:
     """The request, if `data` is one whole plain request in which Host is not the first field; or else None."""
     match = match_late_host_head(data)
     if match is None:

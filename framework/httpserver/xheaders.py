@@ -73,8 +73,10 @@ def read_xheaders(raw_head: bytes, networks: tuple[Network, ...]) -> tuple[str |
 
 
 def believe_proxy(request: HTTPRequest, proxied: re.Match[bytes]) -> None:
-    """Take over what http1.match_believed_request has found."""
+    """Take over what http1.match_believed_request has found, if the peer says anything of its client."""
     request_id, started, real_ip, scheme = proxied.group(2, 3, 4, 5)
+    if request_id is None:
+        return
     request.trace = request_id, started
     request.remote_ip = parse_address(real_ip) or request.remote_ip
     request.protocol = "https" if scheme == b"https" else "http"

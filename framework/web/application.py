@@ -147,7 +147,7 @@ class Application:
                 handler._finished = False
             else:
                 handler = route.handler_class(self, request, **route.kwargs)
-            if route.args:
+            if route.has_args:
                 handler.path_args = route.args
                 waiting = verb(handler, *route.args)
             else:

@@ -43,6 +43,7 @@ class Route:
     __slots__ = (
         "args",
         "handler_class",
+        "has_args",
         "is_bare",
         "is_encoded",
         "is_plain",
@@ -67,6 +68,7 @@ class Route:
                 self.path_kwargs = {name: decode_group(group) for name, group in match.path_kwargs.items()}
             except UnicodeDecodeError:
                 self.is_encoded = True
+        self.has_args = bool(self.args)
         # Nothing stands between the request and its verb.
         self.is_plain = not plan.has_prepare and not self.is_encoded
         self.quick_verbs = plan.quick_verbs if not self.is_encoded and not self.path_kwargs else {}

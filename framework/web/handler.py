@@ -78,7 +78,7 @@ class RequestHandler(Rendering):
         cls._route_name = cls.__name__
         cls._has_default_headers = cls.set_default_headers is not base.set_default_headers
         cls._has_start_hooks = cls._has_default_headers or cls.initialize is not base.initialize
-        cls._has_on_finish = cls.on_finish is not base.on_finish
+        cls._has_epilogue = cls.on_finish is not base.on_finish
         cls._is_watching_close = cls.on_connection_close is not base.on_connection_close
         cls._is_decode_overridden = cls.decode_argument is not base.decode_argument
         etag_hooks = ("compute_etag", "set_etag_header", "check_etag_header")

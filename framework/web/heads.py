@@ -6,9 +6,10 @@ from a dictionary after that. Any other is formatted line by line.
 
 import re
 from collections.abc import Iterable
+from datetime import datetime
 
 from framework import clock, version
-from framework.httputil import responses
+from framework.httputil import format_timestamp, responses
 from framework.web.conditional import content_etag
 
 SERVER = f"Squall/{version.rpartition('.')[0]}"
@@ -69,6 +70,28 @@ def format_head(status_code: int, reason: str | None, headers: Iterable[tuple[st
 def encode_head(text: str) -> bytes:
     """The text as UTF-8; what was given as bytes that are none comes out as those bytes."""
     return text.encode("utf-8", "surrogateescape")
+
+
+def header_text(value: str | bytes | int | datetime) -> str:
+    """A header's value as text, checked.
+
+    Raises:
+        ValueError: it holds a control character.
+        TypeError: it is none of these types.
+    """
+    if isinstance(value, bytes):
+        text = value.decode("utf-8", "surrogateescape")
+    elif isinstance(value, str):
+        text = value
+    elif isinstance(value, int):
+        text = str(value)
+    elif isinstance(value, datetime):
+        text = format_timestamp(value)
+    else:
+        raise TypeError(f"header: expected str, bytes, int or datetime, got {value!r}")
+    if is_unsafe(text):
+        raise ValueError(f"header: expected no control characters, got {text!r}")
+    return text
 
 
 def connection_line(is_kept: bool, http_version: str) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from framework import clock, metrics
 from framework.escape import json_encode
-from framework.httputil import HTTPHeaders, format_timestamp
+from framework.httputil import HTTPHeaders
 from framework.log import gen_log
 from framework.metrics import MOST_ANSWERED
 from framework.request import HTTPRequest
@@ -28,6 +28,7 @@ from framework.web.heads import (
     encode_head,
     find_known_answer,
     format_head,
+    header_text,
     is_unsafe,
 )
 from framework.web.transforms import OutputTransform
@@ -102,7 +103,7 @@ class Responder:
     # Facts about the subclass, found out once when it is defined (RequestHandler.__init_subclass__).
     _route_name = "RequestHandler"
     _has_default_headers = False
-    _has_on_finish = False
+    _has_epilogue = False  # on_finish, or a _ui to be forgotten
 
     # ---- status and headers
 
@@ -140,7 +141,7 @@ class Responder:
         Raises:
             ValueError: the name is no token, or the value holds a control character.
         """
-        text = _header_text(value)
+        text = header_text(value)
         if self._headers is not None:
             self._headers[name] = text
             return
@@ -160,7 +161,7 @@ class Responder:
         Raises:
             ValueError: as for set_header.
         """
-        self._header_map().add(name, _header_text(value))
+        self._header_map().add(name, header_text(value))
 
     def clear_header(self, name: str) -> None:
         """Take a header away, one of the default ones too; nothing happens if it is not there."""
@@ -256,7 +257,9 @@ class Responder:
             written = self._write_buffer
             body = written[0] if len(written) == 1 else b"".join(written)
             answer = find_known_answer((self._content_type, body)) if len(body) <= MAX_KNOWN_BODY_BYTES else None
-            connection.answer(answer or common_answer(self._content_type, body))
+            if answer is None:
+                answer = common_answer(self._content_type, body)
+            connection.answer(answer)
         elif not self._finish_common():
             self._finish_general(b"".join(self._write_buffer))
         self._finished = True
@@ -280,10 +283,9 @@ class Responder:
             metrics.count_answered()
         if application.quick_log is None:
             application.log_request(self)  # type: ignore[arg-type]  # every Responder is a RequestHandler
-        if self._ui is not None:
+        if self._has_epilogue:
             # It knows the handler and the handler knows it: neither should wait for the collector.
             self._ui = None
-        if self._has_on_finish:
             self.on_finish()
         return DONE
 
@@ -476,25 +478,3 @@ class Responder:
 
     def _summary(self) -> str:
         return f"{self.request.method} {self.request.uri} ({self.request.remote_ip})"
-
-
-def _header_text(value: str | bytes | int | datetime) -> str:
-    """A header's value as text, checked.
-
-    Raises:
-        ValueError: it holds a control character.
-        TypeError: it is none of these types.
-    """
-    if isinstance(value, bytes):
-        text = value.decode("utf-8", "surrogateescape")
-    elif isinstance(value, str):
-        text = value
-    elif isinstance(value, int):
-        text = str(value)
-    elif isinstance(value, datetime):
-        text = format_timestamp(value)
-    else:
-        raise TypeError(f"header: expected str, bytes, int or datetime, got {value!r}")
-    if is_unsafe(text):
-        raise ValueError(f"header: expected no control characters, got {text!r}")
-    return text

@@ -41,6 +41,7 @@ class Rendering(Users):
         """UI methods and modules, for code; templates have them as names."""
         if self._ui is None:
             self._ui = UI(self._handler())
+            self._has_epilogue = True
         return self._ui
 
     def _handler(self) -> "RequestHandler":

@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -169,26 +170,45 @@ def test_access_log_as_json_flushes_a_full_batch() -> None:
     assert (facts[0]["uri"], facts[0]["request_id"], facts[1]["status"]) == ('/"quoted"', "r1", 404)
 
 
-def test_access_log_writes_pieces_that_a_pipe_takes_whole() -> None:
-    written: list[str] = []
-    access = log.AccessLog(written.append, lambda flush: None, form="json")
-    for number in range(100):
-        access.record(200, "GET", f"/{number}", "127.0.0.1", 0.5)
-    access.close()
-    assert 2048 < max(map(len, written)) <= 4096
-    assert all(piece.endswith("\n") for piece in written)
-    uris = [json.loads(line)["uri"] for line in "".join(written).splitlines()]
-    assert uris == [f"/{number}" for number in range(100)]
+def read_writes(text: str) -> list[bytes]:
+    """What a pipe gets of it, write by write (O_DIRECT: a pipe of packets)."""
+    reader, writer = os.pipe2(os.O_DIRECT)
+    with open(reader, "rb", buffering=0) as pipe:
+        with open(writer, "wb", buffering=0) as end:
+            log.write_lines(end.fileno(), text)
+        return list(iter(lambda: pipe.read(65536), b""))
 
 
-def test_access_log_cuts_long_lines_off_from_others() -> None:
-    written: list[str] = []
-    access = log.AccessLog(written.append, lambda flush: None)
-    for uri in ("/a", "/" + "é" * 5000, "/b"):
-        access.record(200, "GET", uri, "127.0.0.1", 0.5)
-    access.close()
-    assert ["/a " in piece for piece in written] == [True, False, False]
-    assert ["é" in piece for piece in written] == [False, True, False]
+def test_a_pipe_gets_lines_in_pieces_that_it_takes_whole() -> None:
+    lines = [f"{number} {'x' * 60}\n" for number in range(200)]
+    pieces = read_writes("".join(lines))
+    assert 2048 < max(map(len, pieces)) <= 4096
+    assert all(piece.endswith(b"\n") for piece in pieces)
+    assert b"".join(pieces).decode() == "".join(lines)
+
+
+def test_a_line_too_long_for_a_pipe_is_written_apart_from_others() -> None:
+    pieces = read_writes("/a\n/" + "é" * 5000 + "\n/b\n")
+    assert pieces[0] == b"/a\n"
+    assert pieces[-1] == b"/b\n"
+    assert b"".join(pieces[1:-1]).decode() == "/" + "é" * 5000 + "\n"
+
+
+def test_a_file_gets_all_lines_in_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "".join(f"{number} {'é' * 60}\n" for number in range(1000)) + "\udc80 and no end of line"
+    sizes: list[int] = []
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: sizes.append(len(data)) or write(fd, data))
+    with open(tmp_path / "log", "wb") as file:
+        log.write_lines(file.fileno(), text)
+    monkeypatch.undo()
+    assert (tmp_path / "log").read_bytes() == text.replace("\udc80", r"\udc80").encode()
+    assert len(sizes) == 1
+
+
+def test_a_full_disk_is_an_error() -> None:
+    with open("/dev/full", "wb", buffering=0) as full, pytest.raises(OSError, match="No space left"):
+        log.write_lines(full.fileno(), "line\n")
 
 
 def test_access_log_can_not_steer_the_terminal() -> None:

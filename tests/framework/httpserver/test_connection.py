@@ -1,6 +1,7 @@
 import asyncio
 import gc
 import logging
+import math
 import tracemalloc
 
 import pytest
@@ -10,6 +11,7 @@ from framework.httpserver import Connection, HTTPServer
 from framework.ioloop import turns
 from tests.support.memory import MemoryTransport
 from tests.support.rawhttp import hello
+from tests.support.streaming import Streaming
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n"
@@ -190,82 +192,36 @@ def test_detach_hands_over_the_socket_and_what_was_read_ahead(loop):
     assert connection.closed and connection._server.connections == 1
 
 
-class Streaming:
-    """An application that takes bodies while they arrive."""
-
-    def __init__(self, answer_early=False):
-        self.answer_early = answer_early
-        self.events = []
-        self.gate = None
-
-    def __call__(self, request):
-        hello(request)
-
-    def body_receiver(self, request):
-        self.request = request
-        request.connection.set_max_body_size(10**9)
-        request.connection.set_body_timeout(1)
-        return self
-
-    def data_received(self, chunk):
-        self.events.append(chunk)
-        if self.answer_early:
-            hello(self.request)
-        return self.gate
-
-    def body_complete(self):
-        self.events.append("complete")
-        hello(self.request)
-
-    def connection_lost(self):
-        self.events.append("lost")
+@pytest.mark.parametrize("times", [1, 2])  # the second goes the plain way
+def test_who_waits_for_the_application_is_not_idle(loop, times):
+    server = HTTPServer(lambda request: answer(request), io_loop=loop)
+    connection = Connection(server)
+    connection.connection_made(MemoryTransport(connection))
+    answer = hello
+    for _ in range(times):
+        connection.data_received(GET)
+        assert connection.deadline != math.inf
+    answer = lambda request: server.hold()  # noqa: E731
+    connection.data_received(GET)
+    assert connection.deadline == math.inf
 
 
-def test_streamed_body(loop):
-    application = Streaming()
-    connection, transport = connect(loop, application, max_body_bytes=1)
-    connection.data_received(POST + b"12")
-    connection.data_received(b"345" + GET)
-    assert application.events == [b"12", b"345", "complete"]
-    assert transport.sent.count(b"HTTP/1.1 200 OK") == 2 and b"Connection: close" not in transport.sent
-
-
-def test_streamed_body_with_back_pressure(loop):
-    application = Streaming()
-    application.gate = loop.create_future()
-    connection, transport = connect(loop, application)
-
-    async def main():
-        connection.data_received(POST + b"12")
-        assert not transport.is_reading
-        connection.expire()
-        connection.data_received(b"3")
-        assert application.events == [b"12"]
-        gate, application.gate = application.gate, None
-        gate.set_result(None)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        assert application.events == [b"12", b"3"] and transport.is_reading
-
-    loop.run_until_complete(main())
-
-
-def test_answer_before_the_streamed_body_is_the_last(loop):
-    connection, transport = connect(loop, Streaming(answer_early=True))
-    connection.data_received(POST + b"1")
-    assert b"Connection: close" in transport.sent and transport.has_eof and not transport.is_closed
-
-
-def test_streamed_body_that_breaks_off(loop):
-    application = Streaming()
-    connection, transport = connect(loop, application)
-    connection.data_received(POST + b"12")
-    transport.close()
-    assert application.events == [b"12", "lost"]
-    connection, transport = connect(loop, application)
-    connection.data_received(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nxx")
-    assert application.events[2:] == [b"lost"] or application.events[2:] == ["lost"]
-    assert transport.sent.startswith(b"HTTP/1.1 400 ")
+@pytest.mark.parametrize("times", [0, 1])
+def test_a_client_that_reads_nothing_of_a_long_answer_is_cut_in_the_end(loop, times):
+    server = HTTPServer(lambda request: answer(request), io_loop=loop)
+    connection = Connection(server)
+    transport = MemoryTransport(connection)
+    connection.connection_made(transport)
+    answer = hello
+    for _ in range(times):
+        connection.data_received(GET)
+    transport.is_slow = True
+    answer = lambda request: request.write(b"x" * 100_000)  # noqa: E731  # and more would follow
+    connection.data_received(GET)
+    assert connection.deadline == pytest.approx(coarse.now + server.limits.write_timeout_s, abs=5)
+    connection.expire()
+    connection.expire()
+    assert transport.is_closed
 
 
 def test_no_reference_cycles(loop):
@@ -352,20 +308,3 @@ def max_in_a_round(loop, asked):
         loop.run_forever()
         most = max(most, len(asked) - before)
     return most
-
-
-def test_a_flood_of_tiny_chunks_takes_turns_too(loop, monkeypatch):
-    monkeypatch.setattr(turns, "SLICE_S", 0)
-    seen = []
-    connection, transport = connect(loop, lambda request: seen.append(request.body) or hello(request))
-    head = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
-    connection.data_received(head + b"1\r\nx\r\n" * 5000 + b"0\r\n\r\n")
-    for _ in range(3):
-        assert not seen
-        loop.call_soon(loop.stop)
-        loop.run_forever()
-    for _ in range(5):
-        loop.call_soon(loop.stop)
-        loop.run_forever()
-    assert seen == [b"x" * 5000]
-    transport.close()
