@@ -31,13 +31,13 @@ class Foreign:
         self._log(self._note(request, status))
 
     def _note(self, request: HTTPRequest, status: int) -> Answered:
-        began, where = request.start_time, request.remote_ip
-        return self.name, status, began, perf_counter(), request.method, request.uri, where, request.trace
+        key = self.name, status, request.method, request.uri, request.remote_ip
+        return key, request.start_time, perf_counter(), request.trace
 
     def _log(self, note: Answered) -> None:
         if self.access_log is not None:
             self.access_log.note(note)
             return
-        _, status, began, finished, method, uri, remote_ip, _ = note
+        (_, status, method, uri, remote_ip), began, finished, _ = note
         log = access_log.info if status < 400 else access_log.warning if status < 500 else access_log.error
         log("%d %s %s (%s) %.2fms", status, method, uri, remote_ip, 1000 * (finished - began))

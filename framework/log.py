@@ -217,10 +217,11 @@ def _make_file_handler(options: OptionParser) -> logging.Handler:
         raise OptionError(f"LOG_FILE_PREFIX: can't write {path}: {error.strerror}") from error
 
 
-type Answered = tuple[str, int, float, float, str, str, str, tuple[bytes, bytes] | None]
-"""What is noted of an answered request: its route (the handler's class), status, when it began and when it was answered
-(time.perf_counter), method, target, the client's address; X-Request-ID and X-Request-Start if it has one of them
-(framework.request.find_trace): the former holds nothing that JSON would escape.
+type Answered = tuple[tuple[str, int, str, str, str], float, float, tuple[bytes, bytes] | None]
+"""What is noted of an answered request: its route (the handler's class), status, method, target and the client's
+address, together, for many requests have them in common; when it began and when it was answered (time.perf_counter);
+X-Request-ID and X-Request-Start if it has one of them (framework.request.find_trace): the former holds nothing that
+JSON would escape.
 """
 
 
@@ -264,7 +265,7 @@ class AccessLog:
         """Note one answered request; `seconds` is how long it took."""
         now = time.perf_counter()
         trace = (_quote(request_id)[1:-1].encode(), b"") if request_id else None
-        self.note(("", status, now - seconds, now, method, uri, remote_ip, trace))
+        self.note((("", status, method, uri, remote_ip), now - seconds, now, trace))
 
     def note(self, answered: Answered) -> None:
         """Note one answered request."""
@@ -343,15 +344,15 @@ def _format_human(notes: list[Answered], tally: Tally) -> list[str]:
     stamp = ""
     known: dict[tuple[str, int, str, str, str], tuple[str, str, list[float]]] = {}
     texts: list[str] = []
-    for route, status, began, answered, method, uri, remote_ip, trace in notes:
+    for key, began, answered, trace in notes:
         if answered >= until:
             second = int(answered + offset)
             until = second + 1 - offset
             stamp = _local_stamp(second)
-        key = route, status, method, uri, remote_ip
         try:
             level, common, seconds = known[key]
         except KeyError:
+            route, status, method, uri, remote_ip = key
             level = "[I " if status < 400 else "[W " if status < 500 else "[E "
             shown = uri if uri.isascii() else uri.translate(_VISIBLE)
             common = f" access] {status} {method} {shown} ({remote_ip}) "
@@ -373,15 +374,15 @@ def _format_json(notes: list[Answered], tally: Tally) -> list[str]:
     start = ""
     known: dict[tuple[str, int, str, str, str], tuple[str, list[float]]] = {}
     texts: list[str] = []
-    for route, status, began, answered, method, uri, remote_ip, trace in notes:
+    for key, began, answered, trace in notes:
         if answered >= until:
             millisecond = int((answered + offset) * 1000)
             until = (millisecond + 1) / 1000 - offset
             start = f'{{"time": "{format_time(millisecond / 1000)}", "logger": "{access_log.name}", "status": '
-        key = route, status, method, uri, remote_ip
         try:
             common, seconds = known[key]
         except KeyError:
+            route, status, method, uri, remote_ip = key
             common = (
                 f'{status}, "method": {_quote(method)}, "uri": {_quote(uri)}, "remote_ip": {_quote(remote_ip)}, '
                 '"request_time_s": '

@@ -250,7 +250,7 @@ def count_flushed(access_log: AccessLog) -> None:
 def count_answered() -> None:
     """Counts what stands in `answered`, and empties it, and what logs have not written yet."""
     tally = Tally()
-    for route, status, began, finished, _, _, _, trace in answered:
+    for (route, status, _, _, _), began, finished, trace in answered:
         try:
             tally.seconds[route, status].append(finished - began)
         except KeyError:

@@ -269,13 +269,9 @@ class Responder:
             application.begin_notes()
         notes.append(
             (
-                self._route_name,
-                self._status_code,
+                (self._route_name, self._status_code, request.method, request.uri, request.remote_ip),
                 request.start_time,
                 perf_counter(),
-                request.method,
-                request.uri,
-                request.remote_ip,
                 request.trace,
             )
         )

@@ -247,7 +247,7 @@ def test_access_log_counts_what_it_writes(form: str) -> None:
     access.count = tallies.append
     now = time.perf_counter()
     for status, seconds, trace in ((200, 0.1, None), (404, 0.2, (b"r", b"t=1")), (200, 0.3, None), (200, 2.0, None)):
-        access.note(("Home", status, now - seconds, now, "GET", "/", "192.0.2.1", trace))
+        access.note((("Home", status, "GET", "/", "192.0.2.1"), now - seconds, now, trace))
     access.close()
     (tally,) = tallies
     assert tally.seconds == {

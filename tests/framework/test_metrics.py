@@ -124,7 +124,7 @@ def test_answered_requests_are_counted_together():
     waits = metrics.queue_seconds.series[()][:]
     now = time.perf_counter()
     for seconds, trace in ((0.0004, None), (0.002, (b"r", b"yesterday")), (99.0, (b"", b""))):
-        metrics.answered.append(("Batch", 200, now - seconds, now, "GET", "/", "192.0.2.1", trace))
+        metrics.answered.append((("Batch", 200, "GET", "/", "192.0.2.1"), now - seconds, now, trace))
     metrics.count_answered()
     assert metrics.requests.get(("Batch", 200)) == 3
     series = metrics.request_seconds.series[("Batch",)]
