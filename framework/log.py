@@ -342,26 +342,27 @@ def _format_human(notes: list[Answered], tally: Tally) -> list[str]:
     offset = time.time() - time.perf_counter()
     until = 0.0
     stamp = ""
-    known: dict[tuple[str, int, str, str, str], tuple[str, str, list[float]]] = {}
+    known: dict[tuple[str, int, str, str, str], tuple[str, list[float]]] = {}
     texts: list[str] = []
     for key, began, answered, trace in notes:
         if answered >= until:
             second = int(answered + offset)
             until = second + 1 - offset
             stamp = _local_stamp(second)
+            known.clear()
         try:
-            level, common, seconds = known[key]
+            common, seconds = known[key]
         except KeyError:
             route, status, method, uri, remote_ip = key
-            level = "[I " if status < 400 else "[W " if status < 500 else "[E "
+            level = "I" if status < 400 else "W" if status < 500 else "E"
             shown = uri if uri.isascii() else uri.translate(_VISIBLE)
-            common = f" access] {status} {method} {shown} ({remote_ip}) "
+            common = f"[{level} {stamp} access] {status} {method} {shown} ({remote_ip}) "
             seconds = tally.seconds.setdefault((route, status), [])
-            known[key] = level, common, seconds
+            known[key] = common, seconds
         took = answered - began
         seconds.append(took)
         hundredths = int(took * 1e5 + 0.5)
-        texts += level, stamp, common, _MILLISECONDS[hundredths] if hundredths < 1000 else f"{took * 1e3:.2f}ms\n"
+        texts += common, _MILLISECONDS[hundredths] if hundredths < 1000 else f"{took * 1e3:.2f}ms\n"
         if trace is not None:
             tally.starts.append((trace[1], began))
     return texts

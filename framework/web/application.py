@@ -108,7 +108,9 @@ class Application:
         self._loaders: dict[str, BaseLoader] = {}
         self.static_handler_class: type[StaticFileHandler] = settings.get("static_handler_class", StaticFileHandler)
 
+        # Known answers of the tables: by path, or by host and path where hosts make a difference.
         self._routes: dict[str, Route] = {}
+        self._routes_of_hosts: dict[str, Route] = {}
         self._plans: dict[type[RequestHandler], Plan] = {}
         self._table = RouteTable(handlers or ())
         self._has_handlers = handlers is not None
@@ -128,9 +130,9 @@ class Application:
 
     def __call__(self, request: HTTPRequest) -> None:
         """Answer the request, now or when what it waits for is there."""
-        route = self._routes.get(request.host + request.path if self._hosts else request.path)
+        route = self._routes.get(request.path)
         if route is None:
-            route = self._find(request)
+            route = self._routes_of_hosts.get(request.host + request.path) or self._find(request)
         verb = route.quick_verbs.get(request.method)
         if verb is None:
             execute(self._make_handler(route, request), route)
@@ -161,12 +163,12 @@ class Application:
 
     def streams_body(self, host: str, path: str) -> bool:
         """False if a body for that path is surely not taken while it arrives, so that nobody need ask body_receiver."""
-        route = self._routes.get(host + path if self._hosts else path)
+        route = self._known_route(host, path)
         return route is None or route.handler_class._streams_body
 
     def body_receiver(self, request: HTTPRequest) -> BodyReceiver | None:
         """Who takes this request's body while it arrives; None: it is buffered, and the application called with it."""
-        route = self._routes.get(request.host + request.path if self._hosts else request.path) or self._find(request)
+        route = self._known_route(request.host, request.path) or self._find(request)
         if not route.handler_class._streams_body:
             return None
         # An answer of prepare() leaves the body where the next request would stand: the connection closes after it. The
@@ -176,6 +178,9 @@ class Application:
         body = StreamedBody(self._make_handler(route, request), route)
         connection.keep_alive = is_kept
         return body
+
+    def _known_route(self, host: str, path: str) -> Route | None:
+        return self._routes_of_hosts.get(host + path) if self._hosts else self._routes.get(path)
 
     def _make_handler(self, route: Route, request: HTTPRequest) -> RequestHandler:
         """A new handler for the request; if it could not be made, one that has said so already."""
@@ -224,10 +229,11 @@ class Application:
         # Which host stands for the default one depends on a header: see _is_meant.
         is_path_all = all(table.is_by_path for table in tables) and not (self._hosts and self.default_host)
         if is_path_all and match.target is not ErrorHandler and len(key) <= _MAX_KEY_LENGTH:
-            if len(self._routes) >= _MAX_ROUTES_KEPT:
+            routes = self._routes_of_hosts if self._hosts else self._routes
+            if len(routes) >= _MAX_ROUTES_KEPT:
                 # All at once: what is in use is back after one request each, and there is nothing to keep in order.
-                self._routes.clear()
-            self._routes[key] = route
+                routes.clear()
+            routes[key] = route
         return route
 
     @property
@@ -269,6 +275,7 @@ class Application:
     def add_handlers(self, host_pattern: str, host_handlers: Iterable[RouteSpec]) -> None:
         """Add rules for the hosts that the pattern matches. They go before the rules for all hosts."""
         self._routes.clear()
+        self._routes_of_hosts.clear()
         if host_pattern in (".*", ".*$"):
             self._has_handlers = True
             self._table.add(host_handlers)
@@ -280,6 +287,7 @@ class Application:
         self.transforms.append(as_transform(transform_class))
         self._plans.clear()
         self._routes.clear()
+        self._routes_of_hosts.clear()
 
     def reverse_url(self, name: str, *args: object, **kwargs: object) -> str:
         """The path of the route with this name and these values in its groups.
