@@ -32,10 +32,11 @@ documentation advises for production, and pinned to one core; the load generator
 anything is measured, everyone's answer is compared byte by byte with what it must be. Then all take turns, round by
 round, after a warm-up: a noisy minute hits everybody. Who has not its turn is stopped (SIGSTOP), for even an idle
 server has timers, and would come between the measured one and its caches. Where the targets are narrowest (“Hello,
-world” with 25 connections, with and without a browser's headers; the stack, kept alive) there are twice as many rounds.
-A figure is the median of the rounds, ± half the distance from the lowest to the highest. The figure to trust is CPU
-time per request, which the kernel counts for each process: what else the machine does makes a server slower, but hardly
-dearer. A ratio is the median of the rounds' own ratios.
+world” with 25 connections, with and without a browser's headers; the stack, kept alive) there are twice as many rounds;
+of “Hello, world”, the second half is done by fresh processes, for where a process's memory happens to lie moves its
+figure by 2 or 3 %. A figure is the median of the rounds, ± half the distance from the lowest to the highest. The figure
+to trust is CPU time per request, which the kernel counts for each process: what else the machine does makes a server
+slower, but hardly dearer. A ratio is the median of the rounds' own ratios.
 
 Squall runs as the appliance runs it, by `framework.frontend`, with all that production has on: limits, time-outs,
 strict parsing, metrics, and the access log, which the others have off. The log goes into a file; through a pipe, as the

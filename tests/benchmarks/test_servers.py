@@ -157,13 +157,18 @@ def test_load_that_fails_is_tried_twice(squall: Server, tmp_path: Path) -> None:
     assert findings.rows == []
 
 
-def test_load_with_narrow_targets_has_more_rounds(squall: Server, tmp_path: Path) -> None:
+def test_load_with_narrow_targets_has_more_rounds_by_fresh_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (ours,) = contestants.select(["squall"])
-    plan, findings = measuring.Plan([ours], ["hello"], ["ab"], 1, 0.1, None, tmp_path), measuring.Findings()
+    plan, findings = measuring.Plan([ours], ["hello"], ["ab", "ab-k"], 1, 0.1, None, tmp_path), measuring.Findings()
     job = dataclasses.replace(JOBS["hello"], round_factors={"ab": 3})
-    target = Target(f"http://127.0.0.1:{squall.command.port}/")
-    measuring._measure_load(job, LOADS["ab"], [(ours, squall, target)], plan, findings, lambda text: None)
-    assert [row["round"] for row in findings.rows] == [1, 2, 3]
+    started: list[str] = []
+    make_command = measuring.make_command
+    monkeypatch.setattr(measuring, "make_command", lambda *given: started.append(given[0].name) or make_command(*given))
+    measuring._measure_job(job, plan, tmp_path, "", findings, lambda text: None)
+    assert [(row["load"], row["round"]) for row in findings.rows] == [("ab", 1), ("ab-k", 1), ("ab", 2), ("ab", 3)]
+    assert started == ["squall"] * 3
 
 
 def test_stat_with_an_odd_name() -> None:

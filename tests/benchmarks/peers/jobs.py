@@ -24,7 +24,8 @@ class Job:
     needs_login: bool = False
     needs_database: bool = False
     is_post: bool = False
-    # How many times as many rounds as others a load has: where the targets are narrow, the median must not hang on one.
+    # How many times as many rounds as others a load has, each time by fresh processes: where the targets are narrow,
+    # the median must hang on neither one round nor one process.
     round_factors: Mapping[str, int] = field(default_factory=dict)
 
 
