@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from framework.clock import coarse
 from framework.httpserver import Connection, HTTPServer
 from framework.ioloop import turns
 from tests.support.memory import MemoryTransport
@@ -71,6 +72,23 @@ def test_streamed_body_that_breaks_off(loop):
     connection.data_received(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nxx")
     assert application.events[2:] == ["lost"]
     assert transport.sent.startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_client_that_sends_and_reads_nothing_is_cut_in_the_end(loop):
+    class Echo(Streaming):
+        def data_received(self, chunk):
+            self.request.write(chunk * 20_000)
+
+        def body_complete(self):
+            """Has more to write, but not before this is read."""
+
+    connection, transport = connect(loop, Echo())
+    transport.is_slow = True
+    connection.data_received(POST + b"12345")
+    assert connection.deadline == pytest.approx(coarse.now + 60, abs=5)
+    connection.expire()
+    connection.expire()
+    assert transport.is_closed
 
 
 def test_a_flood_of_tiny_chunks_takes_turns_too(loop, monkeypatch):
