@@ -1,4 +1,5 @@
-"""Plain requests that are not the plainest: with a body, of HTTP/1.0, or with Host behind other fields.
+"""Plain requests that are not the plainest: with a body, of HTTP/1.0, with Host behind other fields, or of a proxy that
+is not our nginx.
 
 They are found by one pattern as well; what it does not match goes the long way, through HeadReader and Framing.
 """

@@ -2,6 +2,9 @@
 
 import asyncio
 
+from framework.httpserver import Connection, HTTPServer
+from tests.support.rawhttp import hello
+
 
 class MemoryTransport(asyncio.Transport):
     """Collects output in `sent`. `take` plays a client that reads; without it output piles up if `is_slow`."""
@@ -65,3 +68,11 @@ class MemoryTransport(asyncio.Transport):
             self.protocol.connection_lost(None)
 
     abort = close
+
+
+def connect(loop, application=hello, **options):
+    """A connection of a server of its own, and its transport."""
+    connection = Connection(HTTPServer(application, io_loop=loop, **options))
+    transport = MemoryTransport(connection)
+    connection.connection_made(transport)
+    return connection, transport

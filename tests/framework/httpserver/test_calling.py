@@ -1,26 +1,9 @@
 import asyncio
 
-import pytest
-
 from framework.errors import ProtocolError
-from framework.httpserver import Connection, HTTPServer
-from tests.support.memory import MemoryTransport
+from tests.support.memory import connect
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
-
-
-@pytest.fixture
-def loop():
-    loop = asyncio.new_event_loop()
-    yield loop
-    loop.close()
-
-
-def connect(loop, application):
-    connection = Connection(HTTPServer(application, io_loop=loop))
-    transport = MemoryTransport(connection)
-    connection.connection_made(transport)
-    return connection, transport
 
 
 def test_application_that_raises_is_answered_500(loop, caplog):

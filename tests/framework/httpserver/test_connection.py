@@ -9,27 +9,12 @@ import pytest
 from framework.clock import coarse
 from framework.httpserver import Connection, HTTPServer
 from framework.ioloop import turns
-from tests.support.memory import MemoryTransport
+from tests.support.memory import MemoryTransport, connect
 from tests.support.rawhttp import hello
 from tests.support.streaming import Streaming
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n"
-
-
-@pytest.fixture
-def loop():
-    loop = asyncio.new_event_loop()
-    yield loop
-    loop.close()
-
-
-def connect(loop, application=hello, **options):
-    server = HTTPServer(application, io_loop=loop, **options)
-    connection = Connection(server)
-    transport = MemoryTransport(connection)
-    connection.connection_made(transport)
-    return connection, transport
 
 
 @pytest.mark.parametrize(
@@ -194,31 +179,24 @@ def test_detach_hands_over_the_socket_and_what_was_read_ahead(loop):
 
 @pytest.mark.parametrize("times", [1, 2])  # the second goes the plain way
 def test_who_waits_for_the_application_is_not_idle(loop, times):
-    server = HTTPServer(lambda request: answer(request), io_loop=loop)
-    connection = Connection(server)
-    connection.connection_made(MemoryTransport(connection))
-    answer = hello
+    calls = [hello] * times + [lambda request: connection._server.hold()]
+    connection, _ = connect(loop, lambda request: calls.pop(0)(request))
     for _ in range(times):
         connection.data_received(GET)
         assert connection.deadline != math.inf
-    answer = lambda request: server.hold()  # noqa: E731
     connection.data_received(GET)
-    assert connection.deadline == math.inf
+    assert connection.deadline == math.inf and not calls
 
 
 @pytest.mark.parametrize("times", [0, 1])
 def test_a_client_that_reads_nothing_of_a_long_answer_is_cut_in_the_end(loop, times):
-    server = HTTPServer(lambda request: answer(request), io_loop=loop)
-    connection = Connection(server)
-    transport = MemoryTransport(connection)
-    connection.connection_made(transport)
-    answer = hello
+    calls = [hello] * times + [lambda request: request.write(b"x" * 100_000)]  # and more would follow
+    connection, transport = connect(loop, lambda request: calls.pop(0)(request), write_timeout_s=60)
     for _ in range(times):
         connection.data_received(GET)
     transport.is_slow = True
-    answer = lambda request: request.write(b"x" * 100_000)  # noqa: E731  # and more would follow
     connection.data_received(GET)
-    assert connection.deadline == pytest.approx(coarse.now + server.limits.write_timeout_s, abs=5)
+    assert connection.deadline == pytest.approx(coarse.now + 60, abs=5)
     connection.expire()
     connection.expire()
     assert transport.is_closed

@@ -13,13 +13,6 @@ GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000
 
 
-@pytest.fixture
-def loop():
-    loop = asyncio.new_event_loop()
-    yield loop
-    loop.close()
-
-
 def connect(loop, application, is_slow=True):
     server = HTTPServer(application, io_loop=loop, max_pipelined_bytes=1000)
     connection = Connection(server)

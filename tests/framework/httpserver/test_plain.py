@@ -1,5 +1,3 @@
-import asyncio
-
 import pytest
 
 from framework.httpserver import Connection, HTTPServer
@@ -12,13 +10,6 @@ PROXIED = (
     b"X-Request-ID: r-1\r\nX-Request-Start: t=1764000000.123\r\nX-Real-IP: 192.0.2.17\r\n"
     b"X-Forwarded-For: 192.0.2.17\r\nX-Forwarded-Proto: https\r\nX-Scheme: https\r\n"
 )
-
-
-@pytest.fixture
-def loop():
-    loop = asyncio.new_event_loop()
-    yield loop
-    loop.close()
 
 
 class Answering:

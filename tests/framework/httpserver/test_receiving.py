@@ -3,28 +3,13 @@ import asyncio
 import pytest
 
 from framework.clock import coarse
-from framework.httpserver import Connection, HTTPServer
 from framework.ioloop import turns
-from tests.support.memory import MemoryTransport
+from tests.support.memory import connect
 from tests.support.rawhttp import hello
 from tests.support.streaming import Streaming
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n"
-
-
-@pytest.fixture
-def loop():
-    loop = asyncio.new_event_loop()
-    yield loop
-    loop.close()
-
-
-def connect(loop, application=hello, **options):
-    connection = Connection(HTTPServer(application, io_loop=loop, **options))
-    transport = MemoryTransport(connection)
-    connection.connection_made(transport)
-    return connection, transport
 
 
 def test_streamed_body(loop):
