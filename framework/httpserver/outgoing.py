@@ -2,6 +2,10 @@
 
 What is written goes straight to the kernel while the transport holds nothing back; only what the kernel does not take
 is the transport's. uvloop's own `write` queues each piece for the end of the loop's turn, which costs 0.1 us more.
+
+What lost: to read all that arrives in one turn of the loop, then to handle it, then to send. The caches like that (CPU
+time of a small answer x 0.93 to 0.99 with 25 connections, x 0.97 with 256), but to be called at the end of a turn costs
+more than it saves where few arrive, and behind a proxy few do: x 1.07 with 8 connections, x 1.11 with 4.
 """
 
 import asyncio
