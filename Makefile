@@ -32,7 +32,7 @@ test: ## Lint, types and all tests, in containers; ONLY=unit or ONLY=appliance f
 bench: ## Requests per second through nginx, and a page beside its peers; two minutes, the report is in build/bench
 	@sh docker/ops/bench.sh
 
-bench-peers: ## Every job beside every peer, 45 minutes, up to an hour more where neighbours are noisy; ARGS="--peers squall,tornado --jobs page" for a part
+bench-peers: ## Every job beside every peer, 45 minutes; ARGS="--peers squall,tornado --jobs page" for a part
 	@sh docker/ops/bench-peers.sh
 
 profile: ## Where the time goes, as a flame graph in build/profile; JOB=page LOAD=ab, JOB=echo

@@ -34,13 +34,9 @@ round, after a warm-up: a noisy minute hits everybody. Who has not its turn is s
 server has timers, and would come between the measured one and its caches. Where the targets are narrowest (“Hello,
 world” with 25 connections, with and without a browser's headers; the stack, kept alive) there are twice as many rounds;
 of “Hello, world”, the second half is done by fresh processes, for where a process's memory happens to lie moves its
-figure by 2 or 3 %. There, too, a piece of work that is always the same is done on all cores ten times a second beside
-each turn, and tells whether the machine is quiet: on average it then takes less than 15 % more than the least that it
-ever took. A neighbour on the same core makes that half as much again, and a server's figure as well, but not
-everybody's alike. A turn waits for quiet, and is done again where noise met it, as long as `--patience` lasts; what it
-measured has no say in that. A figure is the median of the rounds, ± half the distance from the lowest to the highest.
-The figure to trust is CPU time per request, which the kernel counts for each process: what else the machine does makes
-a server slower, but hardly dearer. A ratio is the median of the rounds' own ratios.
+figure by 2 or 3 %. A figure is the median of the rounds, ± half the distance from the lowest to the highest. The figure
+to trust is CPU time per request, which the kernel counts for each process: what else the machine does makes a server
+slower, but hardly dearer. A ratio is the median of the rounds' own ratios.
 
 Squall runs as the appliance runs it, by `framework.frontend`, with all that production has on: limits, time-outs,
 strict parsing, metrics, and the access log, which the others have off. The log goes into a file; through a pipe, as the
@@ -116,13 +112,10 @@ def _compare(results: Results, job: str, load: str, name: str) -> list[str]:
 
 def format_page(results: Results, charts: list[str]) -> str:
     """The whole of BENCHMARKS.md."""
-    quiet, waited = results.quiet
     parts = [
         "# Benchmarks\n",
         f"Written by `make bench-peers ARGS=--publish` from one run: {results.extent}, medians. "
         "Squall's own rows are bold.\n",
-        f"Of the {waited:,} turns under the loads with the narrowest targets, {quiet:,} met a quiet machine "
-        "(Method).\n",
         "## Where targets were missed, and why\n",
         list_missed(results),
         "## Where the time goes\n",

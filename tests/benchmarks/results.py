@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tests.benchmarks.quiet import NOISY
 from tests.benchmarks.rounds import Summary, median, ratio, summarize
 
 Rows = list[Mapping[str, Any]]
@@ -29,12 +28,6 @@ class Results:
         """How many rounds there were of each load, and how long they were."""
         most = max((row["round"] for row in self._rows), default=self.rounds)
         return f"{self.rounds}{f' to {most}' if most > self.rounds else ''} rounds of {self.seconds:g} s"
-
-    @property
-    def quiet(self) -> tuple[int, int]:
-        """Of the turns that could wait for quiet, how many found it, and how many there were."""
-        noises = [row["noise"] for row in self._rows if "noise" in row]
-        return sum(noise < NOISY for noise in noises), len(noises)
 
     def names(self, job: str, load: str | None = None) -> list[str]:
         """Who was measured at that job, in the order of the run."""

@@ -30,12 +30,6 @@ def test_extent_names_the_most_rounds_that_a_load_had() -> None:
     assert make_results(*(make_row("squall", n, 10) for n in range(1, 7))).extent == "3 to 6 rounds of 1 s"
 
 
-def test_quiet_turns_are_counted_where_they_may_wait() -> None:
-    rows = [make_row("squall", n, 10, noise=noise) for n, noise in enumerate((1.0, 1.1, 1.3, 1.0, 1.6, 1.0), 1)]
-    others = [make_row("squall", n, 10, load="ab") for n in (1, 2, 3)]
-    assert make_results(*rows, *others).quiet == (4, 6)
-
-
 def test_ratio_leaves_out_rounds_that_one_lacks() -> None:
     rows = make_row("squall", 1, 10), make_row("squall", 2, 10), make_row("tornado", 2, 50)
     assert make_results(*rows).ratio("hello", "wrk25", "tornado", "squall", "cpu_us") == 5

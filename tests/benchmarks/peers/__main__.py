@@ -35,12 +35,6 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="for each measurement, at least 1")
     parser.add_argument(
-        "--patience",
-        type=float,
-        default=900,
-        help="seconds that each of the narrowest loads may wait for a quiet machine, and do noisy turns again",
-    )
-    parser.add_argument(
         "--environments", type=Path, default=None, help="folder with one virtual environment per set of peers"
     )
     parser.add_argument("--output", type=Path, default=Path("build/bench/peers"))
@@ -74,7 +68,6 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         arguments.seconds,
         arguments.environments.absolute() if arguments.environments else None,
         folder,
-        arguments.patience,
     )
     findings = measuring.Findings()
     results: dict[str, Any] = {
@@ -82,7 +75,6 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "versions": contestants.read_versions(plan.environments, plan.contestants),
         "rounds": plan.rounds,
         "seconds": plan.seconds,
-        "patience": plan.patience_s,
         "rows": findings.rows,
         "absent": findings.absent,
         "memory": {},

@@ -4,10 +4,9 @@ Who has not its turn is stopped meanwhile.
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,7 @@ from tests.benchmarks.loads import LOADS, Load, LoadError, Outcome, Target, run
 from tests.benchmarks.peers import content
 from tests.benchmarks.peers.contestants import Contestant
 from tests.benchmarks.peers.jobs import HTTP_LOADS, JOBS, Job, prepare_files, prepare_headers, verify
-from tests.benchmarks.quiet import NOISY, Patience, noise_of
 from tests.benchmarks.servers import (
-    CORES,
     Command,
     Server,
     ServerError,
@@ -62,15 +59,6 @@ class Plan:
     seconds: float
     environments: Path | None
     folder: Path
-    # For how long the turns of one of the narrowest loads may wait for quiet, altogether.
-    patience_s: float = 0
-
-    def make_patience(self, factor: int, rounds: int) -> Patience | None:
-        """That of so many rounds of a load that has `factor` times as many as planned; only the narrow ones wait."""
-        if factor == 1 or not self.patience_s:
-            return None
-        noise = noise_of(tuple(CORES))
-        return Patience(self.patience_s * rounds / (self.rounds * factor), noise, noise.beside)
 
     def numbers(self, factor: int = 1) -> range:
         """Those of the rounds of one load, `factor` times as many as planned. 0 warms up and is thrown away."""
@@ -233,7 +221,6 @@ def _measure_load(
 ) -> None:
     """The rounds of one load; `before` have been by other processes."""
     failures: dict[str, int] = {}
-    patience = plan.make_patience(job.round_factors.get(load.name, 1), plan.rounds)
     # All take turns within each round, so that a noisy minute hits everybody.
     for turn in plan.numbers():
         number = turn and before + turn
@@ -242,35 +229,19 @@ def _measure_load(
                 continue
             try:
                 with awake([server.pid]):
-                    if not number:
-                        apply(load, server, target, WARM_UP_S)
-                        continue
-                    outcome, more = take(patience, partial(apply, load, server, target, plan.seconds))
+                    outcome = apply(load, server, target, plan.seconds if number else WARM_UP_S)
             except LoadError as error:
                 failures[contestant.name] = failures.get(contestant.name, 0) + 1
                 findings.absent[f"{contestant.name}, {job.name}, {load.name}, round {number}"] = str(error)
                 say(f"   {contestant.name}: {error}")
                 continue
-            findings.add(job.name, load.name, contestant.name, number, outcome, **more)
+            if number:
+                findings.add(job.name, load.name, contestant.name, number, outcome)
         if number:
             last = findings.rows[-len(ready) :]
             of_round = [row for row in last if (row["load"], row["round"]) == (load.name, number)]
             line = ", ".join(f"{row['name']} {row['cpu_us']:.1f}" for row in of_round)
-            say(f"   {load.name}, round {number}, µs: {line}{say_noise(of_round)}")
-
-
-def take[T](patience: Patience | None, turn: Callable[[], T]) -> tuple[T, dict[str, float]]:
-    """The outcome of the turn, and how loud it was meanwhile if somebody listened, as a row has it."""
-    if patience is None:
-        return turn(), {}
-    outcome, noise = patience.take(turn)
-    return outcome, {"noise": round(noise, 2)}
-
-
-def say_noise(rows: Sequence[Mapping[str, Any]]) -> str:
-    """How many of the turns met noise all the same."""
-    loud = sum(row.get("noise", 1) >= NOISY for row in rows)
-    return f"; {loud} in noise" if loud else ""
+            say(f"   {load.name}, round {number}, µs: {line}")
 
 
 def apply(load: Load, server: Server, target: Target, seconds: float) -> Outcome:

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmarks import accounting
-from tests.benchmarks.loads import LOADS, LoadError, Outcome, Target, run
+from tests.benchmarks.loads import LOADS, LoadError, Target, run
 from tests.benchmarks.peers import content
 from tests.benchmarks.peers.contestants import APPLICATIONS, BY_NAME, Contestant
-from tests.benchmarks.peers.measuring import WARM_UP_S, Findings, Plan, say_noise, take
-from tests.benchmarks.quiet import Patience
+from tests.benchmarks.peers.measuring import WARM_UP_S, Findings, Plan
 from tests.benchmarks.servers import CORES, Command, Server, ServerError, ask, awake, find_free_port, python_of, rest
 from tests.support import front
 
@@ -122,7 +121,7 @@ def measure(plan: Plan, findings: Findings, say: Callable[[str], object]) -> Non
             for one in running:
                 if one.name in WHOLE:
                     with awake(one.roots):
-                        _measure_round(WHOLE_LOAD, one, 1, plan, findings, None)
+                        _measure_round(WHOLE_LOAD, one, 1, plan, findings)
 
 
 def start(name: str, plan: Plan, folder: Path, stack: ExitStack) -> Running:
@@ -142,39 +141,29 @@ def start(name: str, plan: Plan, folder: Path, stack: ExitStack) -> Running:
 def _measure_load(
     load_name: str, running: Sequence[Running], plan: Plan, findings: Findings, say: Callable[[str], object]
 ) -> None:
-    factor = ROUND_FACTORS.get(load_name, 1)
-    patience = plan.make_patience(factor, plan.rounds * factor)
-    for number in plan.numbers(factor):
+    for number in plan.numbers(ROUND_FACTORS.get(load_name, 1)):
         for one in running:
             with awake(one.roots):
-                _measure_round(load_name, one, number, plan, findings, patience)
+                _measure_round(load_name, one, number, plan, findings)
         if number:
-            of_round = findings.rows[-len(running) :]
-            line = ", ".join(f"{row['name']} {row['rate']:.0f}" for row in of_round)
-            say(f"   {load_name}, round {number}, requests/s: {line}{say_noise(of_round)}")
+            line = ", ".join(f"{row['name']} {row['rate']:.0f}" for row in findings.rows[-len(running) :])
+            say(f"   {load_name}, round {number}, requests/s: {line}")
 
 
-def _measure_round(
-    load_name: str, one: Running, number: int, plan: Plan, findings: Findings, patience: Patience | None
-) -> None:
+def _measure_round(load_name: str, one: Running, number: int, plan: Plan, findings: Findings) -> None:
     """One round of one stack; round 0 is the warm-up, which does not count."""
+    target = Target(f"http://127.0.0.1:{one.port}/")
+    nginx, backends = accounting.measure([one.nginx]), accounting.measure(one.backends)
     try:
-        if not number:
-            _apply(load_name, one, WARM_UP_S)
-            return
-        (outcome, backends_us), more = take(patience, lambda: _apply(load_name, one, plan.seconds))
+        outcome = run(LOADS[load_name], target, plan.seconds if number else WARM_UP_S)
     except LoadError as error:
         findings.absent[f"{one.name}, {JOB}, {load_name}, round {number}"] = str(error)
         return
-    findings.add(JOB, load_name, one.name, number, outcome, backends_us=backends_us, **more)
-
-
-def _apply(load_name: str, one: Running, seconds: float) -> tuple[Outcome, float]:
-    """What the load counted, with the CPU time of nginx and the backends, and that of the backends per request."""
-    nginx, backends = accounting.measure([one.nginx]), accounting.measure(one.backends)
-    outcome = run(LOADS[load_name], Target(f"http://127.0.0.1:{one.port}/"), seconds)
-    nginx, backends = accounting.measure([one.nginx]) - nginx, accounting.measure(one.backends) - backends
-    return outcome.with_cpu(nginx + backends), round(outcome.per_request_us(backends.cpu_s), 2)
+    if number:
+        nginx, backends = accounting.measure([one.nginx]) - nginx, accounting.measure(one.backends) - backends
+        outcome = outcome.with_cpu(nginx + backends)
+        backends_us = round(outcome.per_request_us(backends.cpu_s), 2)
+        findings.add(JOB, load_name, one.name, number, outcome, backends_us=backends_us)
 
 
 def _start_all(commands: Sequence[Command], folder: Path, stack: ExitStack) -> list[int]:
