@@ -83,6 +83,17 @@ def measure(roots: Iterable[int]) -> Usage:
     return Usage(cpu_s, system_s)
 
 
+def read_clocks(pids: Iterable[int]) -> float:
+    """Seconds of CPU time that these processes have taken, to the nanosecond; without their children."""
+    cpu_s = 0.0
+    for pid in pids:
+        try:
+            cpu_s += time.clock_gettime(_clock_of(pid))
+        except OSError:
+            continue  # ended meanwhile
+    return cpu_s
+
+
 def _clock_of(pid: int) -> int:
     """The kernel's name for a process's CPU-time clock, as clock_getcpuclockid(3) makes it; all its threads count."""
     return (~pid << 3) | 2

@@ -68,6 +68,8 @@ class Outcome:
     cpu_s: float = 0.0
     system_s: float = 0.0
     load_cpu_s: float = 0.0
+    # The part of it in which the machine was quiet, where somebody looked; 0: the CPU time is that of all of it.
+    quiet: float | None = None
 
     @property
     def rate(self) -> float:

@@ -34,9 +34,16 @@ round, after a warm-up: a noisy minute hits everybody. Who has not its turn is s
 server has timers, and would come between the measured one and its caches. Where the targets are narrowest (“Hello,
 world” with 25 connections, with and without a browser's headers; the stack, kept alive) there are twice as many rounds;
 of “Hello, world”, the second half is done by fresh processes, for where a process's memory happens to lie moves its
-figure by 2 or 3 %. A figure is the median of the rounds, ± half the distance from the lowest to the highest. The figure
-to trust is CPU time per request, which the kernel counts for each process: what else the machine does makes a server
-slower, but hardly dearer. A ratio is the median of the rounds' own ratios.
+figure by 2 or 3 %. A figure is the median of the rounds, ± half the distance from the lowest to the highest. A ratio
+is the median of the rounds' own ratios.
+
+The figure to trust is CPU time per request, which the kernel counts for each process. It survives whoever takes our
+core's time, but not whoever computes on its other half meanwhile, as neighbours on a shared machine do for tenths of a
+second: that makes half as much again of it, and not of everybody's alike. So each turn is cut into slices of 20 ms,
+between which a piece of work that is always the same runs for a moment on each core. Slices at whose both ends that
+took less than 10 % more than the least that it ever took make the figure. Where they are fewer than five, the whole
+turn does, and counts only if next to all turns are like that; under the loads with the narrowest targets it is done
+again, up to twice. Websockets, long polls and latencies are of whole turns.
 
 Squall runs as the appliance runs it, by `framework.frontend`, with all that production has on: limits, time-outs,
 strict parsing, metrics, and the access log, which the others have off. The log goes into a file; through a pipe, as the
@@ -112,10 +119,13 @@ def _compare(results: Results, job: str, load: str, name: str) -> list[str]:
 
 def format_page(results: Results, charts: list[str]) -> str:
     """The whole of BENCHMARKS.md."""
+    quiet, loud, watched = results.quiet
     parts = [
         "# Benchmarks\n",
         f"Written by `make bench-peers ARGS=--publish` from one run: {results.extent}, medians. "
         "Squall's own rows are bold.\n",
+        f"The machine was quiet for {quiet:.0%} of the time. Only that counts, but for {loud:,} of {watched:,} turns, "
+        "which had too little of it (Method).\n",
         "## Where targets were missed, and why\n",
         list_missed(results),
         "## Where the time goes\n",

@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Mapping
+from statistics import fmean
 from typing import Any
 
 from tests.benchmarks.rounds import Summary, median, ratio, summarize
 
 Rows = list[Mapping[str, Any]]
+# With fewer quiet rounds than that, all of them count.
+FEWEST_QUIET = 3
 
 
 class Results:
@@ -28,6 +31,12 @@ class Results:
         """How many rounds there were of each load, and how long they were."""
         most = max((row["round"] for row in self._rows), default=self.rounds)
         return f"{self.rounds}{f' to {most}' if most > self.rounds else ''} rounds of {self.seconds:g} s"
+
+    @property
+    def quiet(self) -> tuple[float, int, int]:
+        """The part of the watched time that was quiet, how many turns had too little of that, and of how many turns."""
+        shares = [row["quiet"] for row in self._rows if row.get("quiet") is not None]
+        return (fmean(shares) if shares else 0.0), shares.count(0), len(shares)
 
     def names(self, job: str, load: str | None = None) -> list[str]:
         """Who was measured at that job, in the order of the run."""
@@ -53,11 +62,20 @@ class Results:
         ours = {row["round"]: row[what] for row in self._select(job, load, name)}
         theirs = {row["round"]: row[what] for row in self._select(job, load, other)}
         both = [ratio(ours[number], theirs[number]) for number in ours if number in theirs]
+        if len(both) < FEWEST_QUIET and ours and theirs:
+            # Both had quiet turns, but seldom in the same round.
+            return ratio(median(list(ours.values())), median(list(theirs.values())))
         return median(both) if both else math.nan
 
     def failed(self, job: str, load: str, name: str) -> int:
         """Failed requests of all rounds."""
-        return sum(row["failed"] for row in self._select(job, load, name))
+        return sum(row["failed"] for row in self._all(job, load, name))
 
     def _select(self, job: str, load: str, name: str) -> Rows:
+        """The rounds that count: those that had some quiet, unless that is next to none of them."""
+        rows = self._all(job, load, name)
+        quiet = [row for row in rows if row.get("quiet") != 0]
+        return quiet if len(quiet) >= FEWEST_QUIET else rows
+
+    def _all(self, job: str, load: str, name: str) -> Rows:
         return [row for row in self._rows if (row["job"], row["load"], row["name"]) == (job, load, name)]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.benchmarks.results import Results
+from tests.benchmarks.rounds import Summary
 from tests.benchmarks.targets import TARGETS, judge, list_ratios
 
 
@@ -28,6 +29,28 @@ def test_ratio_pairs_rounds() -> None:
 def test_extent_names_the_most_rounds_that_a_load_had() -> None:
     assert make_results(*(make_row("squall", n, 10) for n in (1, 2, 3))).extent == "3 rounds of 1 s"
     assert make_results(*(make_row("squall", n, 10) for n in range(1, 7))).extent == "3 to 6 rounds of 1 s"
+
+
+def test_quiet_is_said_of_turns_that_were_watched() -> None:
+    rows = [make_row("squall", n, 10, quiet=quiet) for n, quiet in enumerate((0.5, 0.0, 1.0, None), 1)]
+    assert make_results(*rows, make_row("squall", 5, 10)).quiet == (0.5, 1, 3)
+
+
+def test_rounds_without_quiet_do_not_count_if_enough_others_had_some() -> None:
+    ours = [make_row("squall", n, 10, quiet=0.5) for n in (1, 2, 3)] + [make_row("squall", 4, 90, quiet=0.0)]
+    theirs = [make_row("tornado", n, 100, quiet=0.1) for n in (1, 2, 3)] + [make_row("tornado", 4, 90, quiet=0.1)]
+    results = make_results(*ours, *theirs)
+    assert results.summary("hello", "wrk25", "squall", "cpu_us") == Summary(10, 10, 10, 3)
+    assert results.ratio("hello", "wrk25", "tornado", "squall", "cpu_us") == 10
+    few = make_results(*ours[1:], *theirs)
+    assert few.value("hello", "wrk25", "squall", "cpu_us") == 10
+    assert few.summary("hello", "wrk25", "squall", "cpu_us") == Summary(10, 10, 90, 3)
+
+
+def test_ratio_of_quiet_rounds_that_never_met() -> None:
+    ours = [make_row("squall", n, 10, quiet=0.5 if n < 4 else 0.0) for n in range(1, 7)]
+    theirs = [make_row("tornado", n, 80 if n > 3 else 300, quiet=0.5 if n > 3 else 0.0) for n in range(1, 7)]
+    assert make_results(*ours, *theirs).ratio("hello", "wrk25", "tornado", "squall", "cpu_us") == 8
 
 
 def test_ratio_leaves_out_rounds_that_one_lacks() -> None:

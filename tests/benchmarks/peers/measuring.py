@@ -4,10 +4,12 @@ Who has not its turn is stopped meanwhile.
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import uvloop
@@ -17,7 +19,9 @@ from tests.benchmarks.loads import LOADS, Load, LoadError, Outcome, Target, run
 from tests.benchmarks.peers import content
 from tests.benchmarks.peers.contestants import Contestant
 from tests.benchmarks.peers.jobs import HTTP_LOADS, JOBS, Job, prepare_files, prepare_headers, verify
+from tests.benchmarks.quiet import Watch, try_for_quiet
 from tests.benchmarks.servers import (
+    CORES,
     Command,
     Server,
     ServerError,
@@ -33,6 +37,8 @@ from tests.support import mysql
 WARM_UP_S = 1.0
 # A load that failed may have met a bad moment; one that fails again is not tried a third time.
 MAX_FAILURES = 2
+# Under the loads with the narrowest targets a turn without quiet is done again.
+NARROW_TRIES = 3
 NGINX = """worker_processes 1; pid {folder}/nginx.pid; error_log stderr warn; daemon off;
 events {{ worker_connections 16384; }}
 http {{
@@ -89,6 +95,7 @@ class Findings:
                 "p50_ms": round(outcome.p50_ms, 3),
                 "p99_ms": round(outcome.p99_ms, 3),
                 "failed": outcome.failed,
+                "quiet": None if outcome.quiet is None else round(outcome.quiet, 3),
                 "load_average": machine.read_load().split()[0],
                 **more,
             }
@@ -221,6 +228,7 @@ def _measure_load(
 ) -> None:
     """The rounds of one load; `before` have been by other processes."""
     failures: dict[str, int] = {}
+    watch, tries = Watch(CORES), NARROW_TRIES if load.name in job.round_factors else 1
     # All take turns within each round, so that a noisy minute hits everybody.
     for turn in plan.numbers():
         number = turn and before + turn
@@ -229,7 +237,8 @@ def _measure_load(
                 continue
             try:
                 with awake([server.pid]):
-                    outcome = apply(load, server, target, plan.seconds if number else WARM_UP_S)
+                    turn = partial(apply, load, server, target, plan.seconds if number else WARM_UP_S, watch)
+                    outcome = try_for_quiet(turn, tries if number else 1)
             except LoadError as error:
                 failures[contestant.name] = failures.get(contestant.name, 0) + 1
                 findings.absent[f"{contestant.name}, {job.name}, {load.name}, round {number}"] = str(error)
@@ -241,11 +250,17 @@ def _measure_load(
             last = findings.rows[-len(ready) :]
             of_round = [row for row in last if (row["load"], row["round"]) == (load.name, number)]
             line = ", ".join(f"{row['name']} {row['cpu_us']:.1f}" for row in of_round)
-            say(f"   {load.name}, round {number}, µs: {line}")
+            say(f"   {load.name}, round {number}, µs: {line}{say_quiet(of_round)}")
 
 
-def apply(load: Load, server: Server, target: Target, seconds: float) -> Outcome:
-    """What the load counted, with the server's CPU time.
+def say_quiet(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What part of the rows' time was quiet, where somebody watched."""
+    shares = [row["quiet"] for row in rows if row["quiet"] is not None]
+    return f"; {fmean(shares):.0%} in quiet" if shares else ""
+
+
+def apply(load: Load, server: Server, target: Target, seconds: float, watch: Watch | None = None) -> Outcome:
+    """What the load counted, with the server's CPU time: that of quiet moments, if somebody watches.
 
     Raises:
         LoadError: the load could not be made.
@@ -256,9 +271,11 @@ def apply(load: Load, server: Server, target: Target, seconds: float) -> Outcome
     before = server.usage()
     if load.tool == "websocket":
         outcome = uvloop.run(clients.echo("127.0.0.1", port, load.connections, seconds))
-    else:
+        return outcome.with_cpu(server.usage() - before)
+    with watch.beside([server.pid]) if watch else nullcontext():
         outcome = run(load, target, seconds)
-    return outcome.with_cpu(server.usage() - before)
+    outcome = outcome.with_cpu(server.usage() - before)
+    return watch.in_quiet(outcome) if watch else outcome
 
 
 async def _fan_out(server: Server, port: int, count: int) -> Outcome:

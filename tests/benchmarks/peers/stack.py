@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmarks import accounting
-from tests.benchmarks.loads import LOADS, LoadError, Target, run
+from tests.benchmarks.loads import LOADS, LoadError, Outcome, Target, run
 from tests.benchmarks.peers import content
 from tests.benchmarks.peers.contestants import APPLICATIONS, BY_NAME, Contestant
-from tests.benchmarks.peers.measuring import WARM_UP_S, Findings, Plan
+from tests.benchmarks.peers.measuring import NARROW_TRIES, WARM_UP_S, Findings, Plan, say_quiet
+from tests.benchmarks.quiet import Watch, try_for_quiet
 from tests.benchmarks.servers import CORES, Command, Server, ServerError, ask, awake, find_free_port, python_of, rest
 from tests.support import front
 
@@ -121,7 +122,7 @@ def measure(plan: Plan, findings: Findings, say: Callable[[str], object]) -> Non
             for one in running:
                 if one.name in WHOLE:
                     with awake(one.roots):
-                        _measure_round(WHOLE_LOAD, one, 1, plan, findings)
+                        _measure_round(WHOLE_LOAD, one, 1, plan, findings, Watch(CORES))
 
 
 def start(name: str, plan: Plan, folder: Path, stack: ExitStack) -> Running:
@@ -141,28 +142,37 @@ def start(name: str, plan: Plan, folder: Path, stack: ExitStack) -> Running:
 def _measure_load(
     load_name: str, running: Sequence[Running], plan: Plan, findings: Findings, say: Callable[[str], object]
 ) -> None:
+    watch = Watch(CORES)
     for number in plan.numbers(ROUND_FACTORS.get(load_name, 1)):
         for one in running:
             with awake(one.roots):
-                _measure_round(load_name, one, number, plan, findings)
+                _measure_round(load_name, one, number, plan, findings, watch)
         if number:
-            line = ", ".join(f"{row['name']} {row['rate']:.0f}" for row in findings.rows[-len(running) :])
-            say(f"   {load_name}, round {number}, requests/s: {line}")
+            of_round = findings.rows[-len(running) :]
+            line = ", ".join(f"{row['name']} {row['rate']:.0f}" for row in of_round)
+            say(f"   {load_name}, round {number}, requests/s: {line}{say_quiet(of_round)}")
 
 
-def _measure_round(load_name: str, one: Running, number: int, plan: Plan, findings: Findings) -> None:
+def _measure_round(load_name: str, one: Running, number: int, plan: Plan, findings: Findings, watch: Watch) -> None:
     """One round of one stack; round 0 is the warm-up, which does not count."""
     target = Target(f"http://127.0.0.1:{one.port}/")
-    nginx, backends = accounting.measure([one.nginx]), accounting.measure(one.backends)
+    backends_parts = []
+
+    def turn() -> Outcome:
+        nginx, backends = accounting.measure([one.nginx]), accounting.measure(one.backends)
+        with watch.beside(one.roots):
+            outcome = run(LOADS[load_name], target, plan.seconds if number else WARM_UP_S)
+        nginx, backends = accounting.measure([one.nginx]) - nginx, accounting.measure(one.backends) - backends
+        backends_parts.append(backends.cpu_s / (nginx + backends).cpu_s)
+        return watch.in_quiet(outcome.with_cpu(nginx + backends))
+
     try:
-        outcome = run(LOADS[load_name], target, plan.seconds if number else WARM_UP_S)
+        outcome = try_for_quiet(turn, NARROW_TRIES if number and load_name in ROUND_FACTORS else 1)
     except LoadError as error:
         findings.absent[f"{one.name}, {JOB}, {load_name}, round {number}"] = str(error)
         return
     if number:
-        nginx, backends = accounting.measure([one.nginx]) - nginx, accounting.measure(one.backends) - backends
-        outcome = outcome.with_cpu(nginx + backends)
-        backends_us = round(outcome.per_request_us(backends.cpu_s), 2)
+        backends_us = round(outcome.cpu_us * backends_parts[-1], 2)
         findings.add(JOB, load_name, one.name, number, outcome, backends_us=backends_us)
 
 
