@@ -12,6 +12,8 @@ from tests.benchmarks.results import Results
 from tests.benchmarks.targets import PYTHON_SERVERS, ROW_PEERS, SEED, Judged
 
 LIMIT = "constant on uvloop"
+# What we do and the constant answer does not.
+OWN_WORK = "reading the head, route, handler, entity tag, access log and metrics"
 
 
 def _us(results: Results, job: str, load: str, name: str) -> str:
@@ -38,7 +40,7 @@ def beside_limit(load: str) -> Reason:
         return (
             f"The constant answer takes {_us(results, 'hello', load, LIMIT)}, "
             f"Squall {_us(results, 'hello', load, 'squall')}. The target leaves {least * (limit - 1):.1f} µs for "
-            f"reading the head, route, handler, entity tag, access log and metrics; they take {ours - least:.1f}."
+            f"{OWN_WORK}; they take {ours - least:.1f}."
         )
 
     return explain
@@ -49,12 +51,37 @@ def beside_peers(others: Sequence[str], job: str = "hello", load: str = "wrk25")
 
     def explain(results: Results, limit: float) -> str:
         name = _hardest(results, others, job, load)
-        wanted = results.value(job, load, name, "cpu_us") / limit
+        ours, theirs = (results.value(job, load, one, "cpu_us") for one in ("squall", name))
+        wanted = theirs / limit
         text = f"{name} takes {_us(results, job, load, name)}, Squall {_us(results, job, load, 'squall')}; "
         text += f"{limit:g} times as fast would be {wanted:.1f} µs" if limit != 1 else "the target is to be no slower"
         least = results.value("hello", load, LIMIT, "cpu_us")
-        return text + (
-            "." if math.isnan(least) else f", and the constant answer, which reads nothing, takes {least:.1f}."
+        if job != "hello" or math.isnan(least):
+            return text + "."
+        return (
+            f"{text}. The constant answer, which reads nothing, takes {least:.1f} of that: {wanted - least:.1f} µs are "
+            f"left for {OWN_WORK}, and they take {ours - least:.1f}."
+        )
+
+    return explain
+
+
+def beside_peers_with_headers(others: Sequence[str]) -> Reason:
+    """The same with a browser's headers, and what these cost beside a request without."""
+    sum_up = beside_peers(others, load="browser")
+
+    def explain(results: Results, limit: float) -> str:
+        name = _hardest(results, others, "hello", "browser")
+        plain, dear = (
+            {one: results.value("hello", load, one, "cpu_us") for one in ("squall", name)}
+            for load in ("wrk25", "browser")
+        )
+        if any(math.isnan(value) for value in plain.values()):
+            return sum_up(results, limit)
+        return (
+            f"{sum_up(results, limit)} Without these headers {name} takes {plain[name]:.1f} and Squall "
+            f"{plain['squall']:.1f}: to receive and check them costs {dear[name] - plain[name]:.1f} µs there and "
+            f"{dear['squall'] - plain['squall']:.1f} here ({BY_NAME[name].note})."
         )
 
     return explain
@@ -203,7 +230,7 @@ REASONS: dict[str, Reason] = {
     ),
     "hello: squall / fastapi, robyn": beside_peers(("fastapi", "robyn")),
     "hello: squall / the best of socketify, granian, robyn": beside_peers(PYTHON_SERVERS),
-    "hello with a browser's headers: squall / the best of them": beside_peers(PYTHON_SERVERS, load="browser"),
+    "hello with a browser's headers: squall / the best of them": beside_peers_with_headers(PYTHON_SERVERS),
     "stack, kept: squall / free backend": beside_stack("free backend"),
     "stack, kept: squall / tornado in the seed's configuration": beside_stack(SEED),
     "stack, kept: squall / tornado in ours": beside_stack_in_sum("tornado"),

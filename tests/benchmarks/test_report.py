@@ -113,11 +113,23 @@ def test_each_target_has_a_reason() -> None:
 def test_reasons_say_what_the_run_shows() -> None:
     page = publish.list_missed(make_results(*make_raw()["rows"]))
     assert (
-        "aiohttp takes 9.0 µs, Squall 10.0 µs; 2.5 times as fast would be 3.6 µs, "
-        "and the constant answer, which reads nothing, takes 5.0." in page
+        "aiohttp takes 9.0 µs, Squall 10.0 µs; 2.5 times as fast would be 3.6 µs. The constant answer, "
+        "which reads nothing, takes 5.0 of that: -1.4 µs are left for" in page
     )
     assert "The target leaves 1.8 µs" in page
     assert "they take 5.0." in page
+
+
+def test_reason_with_headers_says_what_they_cost() -> None:
+    rows = [make_row(name, 1, cpu) for name, cpu in (("squall", 9), ("socketify", 10), ("constant on uvloop", 7))]
+    rows += [
+        make_row(name, 1, cpu, load="browser")
+        for name, cpu in (("squall", 12), ("socketify", 10.5), ("constant on uvloop", 8))
+    ]
+    page = publish.list_missed(make_results(*rows))
+    assert "2.5 µs are left for reading the head" in page
+    assert "they take 4.0." in page
+    assert "costs 0.5 µs there and 3.0 here" in page
 
 
 def test_reason_of_a_row_takes_the_answer_without_a_database_away() -> None:
