@@ -11,12 +11,15 @@ of them as the whole turn shows.
 """
 
 import json
+import operator
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,8 +27,14 @@ from tests.benchmarks import accounting
 from tests.benchmarks.loads import Outcome
 
 EVERY_S = 0.02
-# What the work may take beside the least that it ever took. A neighbour on the same core makes that 1.4 to 1.9.
+# What the work may take beside what it takes in quiet. A neighbour on the same core makes that 1.4 to 1.9.
 NOISY = 1.1
+# What it takes in quiet: this part of all the times that it was done took less. The very least would be a fluke.
+QUIETEST = 0.03
+REMEMBERED = 5000
+# Before the first turn it is done as often as this, every few milliseconds.
+TRIES = 200
+TRY_EVERY_S = 0.005
 # With fewer quiet slices the figure of the whole turn is the better one.
 FEWEST_SLICES = 5
 TEXT = '{"name": ["some", "text", {"with": 1, "all": 2.5}], "of": {"the": null, "kinds": true}}'
@@ -33,9 +42,9 @@ TEXT = '{"name": ["some", "text", {"with": 1, "all": 2.5}], "of": {"the": null, 
 
 @dataclass(frozen=True)
 class Mark:
-    """The state of the books between two slices, and how loud it is there: 1 is quiet."""
+    """The state of the books between two slices, and what the work took there, on one core after the other."""
 
-    noise: float
+    works_s: tuple[float, ...]
     time_s: float
     cpu_s: float
     bytes: int
@@ -65,12 +74,17 @@ class Watch:
 
     def __init__(self, cores: Sequence[int]) -> None:
         self._cores = cores
-        self._least_s = dict.fromkeys(cores, 1.0)
+        self._works_s: deque[tuple[float, ...]] = deque(maxlen=REMEMBERED)
         self._marks: list[Mark] = []
         # A thread, for it moves from core to core.
-        thread = threading.Thread(target=lambda: [self._listen() for _ in range(200)])
+        thread = threading.Thread(target=self._learn)
         thread.start()
         thread.join()
+
+    def _learn(self) -> None:
+        for _ in range(TRIES):
+            self._listen()
+            time.sleep(TRY_EVERY_S)
 
     @contextmanager
     def beside(self, roots: Sequence[int]) -> Iterator[None]:
@@ -82,8 +96,8 @@ class Watch:
         def look() -> None:
             is_over = False
             while True:
-                noise = self._listen()
-                marks.append(Mark(noise, time.perf_counter(), accounting.read_clocks(pids), count_bytes()))
+                works_s = self._listen()
+                marks.append(Mark(works_s, time.perf_counter(), accounting.read_clocks(pids), count_bytes()))
                 if is_over:
                     break
                 is_over = done.wait(EVERY_S)
@@ -98,17 +112,26 @@ class Watch:
 
     def in_quiet(self, outcome: Outcome) -> Outcome:
         """The outcome of the turn that was watched last, as it would have been in quiet."""
-        return in_quiet(outcome, self._marks)
+        return in_quiet(outcome, self._marks, [NOISY * took_s for took_s in self.in_quiet_s()])
 
-    def _listen(self) -> float:
-        """How loud it is where it is loudest. The thread stays on the last of the cores."""
-        noise = 1.0
+    def in_quiet_s(self) -> list[float]:
+        """What the work takes in quiet, core by core, in seconds."""
+        return [sorted(of_core)[int(len(of_core) * QUIETEST)] for of_core in zip(*self._works_s, strict=True)]
+
+    def _listen(self) -> tuple[float, ...]:
+        """What the work takes on each core now. The thread stays on the last of them."""
+        works_s = []
         for core in self._cores:
             os.sched_setaffinity(0, {core})
-            took_s = work()
-            self._least_s[core] = min(self._least_s[core], took_s)
-            noise = max(noise, took_s / self._least_s[core])
-        return noise
+            works_s.append(work())
+        self._works_s.append(tuple(works_s))
+        return self._works_s[-1]
+
+
+@cache
+def watch_of(cores: tuple[int, ...]) -> Watch:
+    """One for all turns on these cores: it learns what quiet is but once."""
+    return Watch(cores)
 
 
 def try_for_quiet(turn: Callable[[], Outcome], tries: int) -> Outcome:
@@ -124,10 +147,14 @@ def try_for_quiet(turn: Callable[[], Outcome], tries: int) -> Outcome:
     return outcome
 
 
-def in_quiet(outcome: Outcome, marks: Sequence[Mark]) -> Outcome:
-    """The outcome with the time and the CPU time of its quiet slices, in which as many requests are as of bytes."""
+def in_quiet(outcome: Outcome, marks: Sequence[Mark], most_s: Sequence[float]) -> Outcome:
+    """The outcome with the time and the CPU time of its quiet slices, in which as many requests are as of bytes.
+
+    Quiet are those at whose both ends the work took less than `most_s` of its core.
+    """
     slices = list(pairwise(marks))
-    quiet = [(a, b) for a, b in slices if a.noise < NOISY and b.noise < NOISY]
+    are_quiet = pairwise(all(map(operator.lt, mark.works_s, most_s)) for mark in marks)
+    quiet = [one for one, (is_before, is_after) in zip(slices, are_quiet, strict=True) if is_before and is_after]
     carried = sum(b.bytes - a.bytes for a, b in quiet)
     if len(quiet) < FEWEST_SLICES or not carried or not outcome.cpu_s:
         return replace(outcome, quiet=0.0)

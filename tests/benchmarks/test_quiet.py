@@ -14,19 +14,22 @@ from tests.benchmarks.loads import Outcome
 from tests.benchmarks.quiet import NOISY, Mark, Watch, count_bytes, in_quiet, try_for_quiet, work
 
 TURN = Outcome(requests=1000, seconds=1.0, failed=3, p50_ms=1.0, p99_ms=2.0, cpu_s=0.9, system_s=0.6)
+MOST = (NOISY, NOISY)
 
 
 def make_marks(*slices: tuple[float, float, float, int]) -> list[Mark]:
-    """Marks from how loud it is, seconds, CPU seconds and bytes of the slice before each; the first begins in quiet."""
-    marks = [Mark(1.0, 10.0, 5.0, 7000)]
-    for noise, time_s, cpu_s, carried in slices:
+    """Marks from what the work took on one of two cores (1 is quiet), and seconds, CPU seconds and bytes of the slice
+    before each; the first begins in quiet.
+    """
+    marks = [Mark((1.0, 1.0), 10.0, 5.0, 7000)]
+    for took, time_s, cpu_s, carried in slices:
         last = marks[-1]
-        marks.append(Mark(noise, last.time_s + time_s, last.cpu_s + cpu_s, last.bytes + carried))
+        marks.append(Mark((1.0, took), last.time_s + time_s, last.cpu_s + cpu_s, last.bytes + carried))
     return marks
 
 
 def test_a_quiet_turn_is_what_its_slices_are() -> None:
-    found = in_quiet(TURN, make_marks(*[(1.0, 0.1, 0.09, 500)] * 10))
+    found = in_quiet(TURN, make_marks(*[(1.0, 0.1, 0.09, 500)] * 10), MOST)
     assert (found.cpu_s, found.seconds, found.quiet) == (pytest.approx(0.9), pytest.approx(1.0), 1.0)
     assert found.cpu_us == pytest.approx(TURN.cpu_us)
 
@@ -34,7 +37,7 @@ def test_a_quiet_turn_is_what_its_slices_are() -> None:
 def test_only_slices_that_begin_and_end_in_quiet_count() -> None:
     # Quiet: 100 bytes in 10 ms, of which 5 are CPU time. Loud, and on the way there and back: twice the CPU time.
     slices = [(1.0, 0.01, 0.005, 100)] * 6 + [(NOISY, 0.01, 0.01, 100)] * 3 + [(1.05, 0.01, 0.01, 100)]
-    found = in_quiet(TURN, make_marks(*slices))
+    found = in_quiet(TURN, make_marks(*slices), MOST)
     assert found.quiet == 0.6
     assert found.cpu_s == pytest.approx(0.05)  # 1,000 bytes at 5 ms of CPU time for 100
     assert found.seconds == pytest.approx(0.1)
@@ -51,7 +54,7 @@ def test_only_slices_that_begin_and_end_in_quiet_count() -> None:
     ],
 )
 def test_a_turn_without_enough_quiet_stays_as_it_is(slices: list[tuple[float, float, float, int]]) -> None:
-    found = in_quiet(TURN, make_marks(*slices))
+    found = in_quiet(TURN, make_marks(*slices), MOST)
     assert found.quiet == 0
     assert (found.cpu_s, found.seconds) == (TURN.cpu_s, TURN.seconds)
 
@@ -73,15 +76,19 @@ def test_watching_a_process_reads_its_clock_and_leaves_us_where_we_are() -> None
     assert os.sched_getaffinity(0) == mine
 
 
-def test_noise_is_measured_from_the_least_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
-    took = iter([0.4] * 199 + [0.3, 0.45, 0.2, 0.3])
-    monkeypatch.setattr(quiet, "work", lambda: next(took))
+def test_quiet_is_learned_core_by_core_and_a_fluke_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     mine = os.sched_getaffinity(0)
-    watch = Watch([min(mine)])
-    try:
-        assert [watch._listen() for _ in range(3)] == pytest.approx([1.5, 1.0, 1.5])
-    finally:
-        os.sched_setaffinity(0, mine)
+    first, last = min(mine), max(mine)
+    counts = dict.fromkeys(mine, 0)
+
+    def take() -> float:
+        (core,) = os.sched_getaffinity(0)
+        counts[core] += 1
+        # Once next to nothing, then a quarter of the time in quiet.
+        return 0.1 if counts[core] == 1 else (2.0 if core == first else 3.0) * (1 if counts[core] % 4 == 0 else 1.5)
+
+    monkeypatch.setattr(quiet, "work", take)
+    assert Watch([first, last]).in_quiet_s() == ([2.0, 3.0] if first != last else [2.0, 2.0])
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from tests.benchmarks.loads import LOADS, Load, LoadError, Outcome, Target, run
 from tests.benchmarks.peers import content
 from tests.benchmarks.peers.contestants import Contestant
 from tests.benchmarks.peers.jobs import HTTP_LOADS, JOBS, Job, prepare_files, prepare_headers, verify
-from tests.benchmarks.quiet import Watch, try_for_quiet
+from tests.benchmarks.quiet import Watch, try_for_quiet, watch_of
 from tests.benchmarks.servers import (
     CORES,
     Command,
@@ -228,7 +228,7 @@ def _measure_load(
 ) -> None:
     """The rounds of one load; `before` have been by other processes."""
     failures: dict[str, int] = {}
-    watch, tries = Watch(CORES), NARROW_TRIES if load.name in job.round_factors else 1
+    watch, tries = watch_of(tuple(CORES)), NARROW_TRIES if load.name in job.round_factors else 1
     # All take turns within each round, so that a noisy minute hits everybody.
     for turn in plan.numbers():
         number = turn and before + turn
