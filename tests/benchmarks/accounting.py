@@ -1,7 +1,8 @@
 """What a server costs, from the kernel's own books: CPU time and memory of a process and of all that descend from it.
 
-CPU time survives a noisy machine: what others do makes a server slower, but hardly dearer. It knows nothing of what the
-kernel does on behalf of the load generator, which is the same for everybody.
+CPU time survives who takes our core's time: that makes a server slower, but hardly dearer. Who computes on the other
+half of the core makes it dearer, too: see `quiet`. CPU time knows nothing of what the kernel does on behalf of the load
+generator, which is the same for everybody.
 """
 
 import os
