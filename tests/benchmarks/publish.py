@@ -41,9 +41,10 @@ The figure to trust is CPU time per request, which the kernel counts for each pr
 core's time, but not whoever computes on its other half meanwhile, as neighbours on a shared machine do for tenths of a
 second: that makes half as much again of it, and not of everybody's alike. So each turn is cut into slices of 20 ms,
 between which a piece of work that is always the same runs for a moment on each core. Slices at whose both ends that
-took less than 10 % more than it takes in quiet make the figure. Where they are fewer than five, the whole
-turn does, and counts only if next to all turns are like that; under the loads with the narrowest targets it is done
-again, up to twice. Websockets, long polls and latencies are of whole turns.
+took less than 10 % more than it takes in quiet make the figure. Where they are fewer than five, the whole turn makes
+it; under the loads with the narrowest targets it is done again, up to twice. Of a contestant's rounds those without
+quiet count only where fewer than three had some. Websockets, long polls, latencies and the load generator's own CPU
+time are of whole turns.
 
 Squall runs as the appliance runs it, by `framework.frontend`, with all that production has on: limits, time-outs,
 strict parsing, metrics, and the access log, which the others have off. The log goes into a file; through a pipe, as the

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from tests.benchmarks import accounting
 from tests.benchmarks.loads import Outcome
+from tests.benchmarks.servers import CORES
 
 EVERY_S = 0.02
 # What the work may take beside what it takes in quiet. A neighbour on the same core makes that 1.4 to 1.9.
@@ -112,9 +113,9 @@ class Watch:
 
     def in_quiet(self, outcome: Outcome) -> Outcome:
         """The outcome of the turn that was watched last, as it would have been in quiet."""
-        return in_quiet(outcome, self._marks, [NOISY * took_s for took_s in self.in_quiet_s()])
+        return in_quiet(outcome, self._marks, [NOISY * took_s for took_s in self.quiet_s()])
 
-    def in_quiet_s(self) -> list[float]:
+    def quiet_s(self) -> list[float]:
         """What the work takes in quiet, core by core, in seconds."""
         return [sorted(of_core)[int(len(of_core) * QUIETEST)] for of_core in zip(*self._works_s, strict=True)]
 
@@ -129,13 +130,13 @@ class Watch:
 
 
 @cache
-def watch_of(cores: tuple[int, ...]) -> Watch:
-    """One for all turns on these cores: it learns what quiet is but once."""
-    return Watch(cores)
+def shared_watch() -> Watch:
+    """One for all turns of a run: it learns what quiet is but once."""
+    return Watch(CORES)
 
 
 def try_for_quiet(turn: Callable[[], Outcome], tries: int) -> Outcome:
-    """The first outcome that had enough quiet, or the last of that many tries.
+    """The first outcome that had enough quiet, or the last of that many tries. What failed in any of them has failed.
 
     Raises what the turn raises.
     """
@@ -143,7 +144,9 @@ def try_for_quiet(turn: Callable[[], Outcome], tries: int) -> Outcome:
     for _ in range(tries - 1):
         if outcome.quiet != 0:
             break
+        failed = outcome.failed
         outcome = turn()
+        outcome = replace(outcome, failed=outcome.failed + failed)
     return outcome
 
 

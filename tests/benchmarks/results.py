@@ -72,7 +72,7 @@ class Results:
         return sum(row["failed"] for row in self._all(job, load, name))
 
     def _select(self, job: str, load: str, name: str) -> Rows:
-        """The rounds that count: those that had some quiet, unless that is next to none of them."""
+        """The rounds that count: those that had some quiet, unless they are too few."""
         rows = self._all(job, load, name)
         quiet = [row for row in rows if row.get("quiet") != 0]
         return quiet if len(quiet) >= FEWEST_QUIET else rows

@@ -88,7 +88,7 @@ def test_quiet_is_learned_core_by_core_and_a_fluke_is_not_believed(monkeypatch: 
         return 0.1 if counts[core] == 1 else (2.0 if core == first else 3.0) * (1 if counts[core] % 4 == 0 else 1.5)
 
     monkeypatch.setattr(quiet, "work", take)
-    assert Watch([first, last]).in_quiet_s() == ([2.0, 3.0] if first != last else [2.0, 2.0])
+    assert Watch([first, last]).quiet_s() == ([2.0, 3.0] if first != last else [2.0, 2.0])
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,9 @@ def test_quiet_is_learned_core_by_core_and_a_fluke_is_not_believed(monkeypatch: 
 )
 def test_a_turn_without_quiet_is_tried_again(shares: tuple[float, ...], tries: int, expected: float) -> None:
     outcomes = iter([replace(TURN, quiet=share) for share in shares])
-    assert try_for_quiet(lambda: next(outcomes), tries).quiet == expected
+    found = try_for_quiet(lambda: next(outcomes), tries)
+    assert found.quiet == expected
+    assert found.failed == TURN.failed * len(shares)
     assert next(outcomes, None) is None
 
 

@@ -19,9 +19,8 @@ from tests.benchmarks.loads import LOADS, Load, LoadError, Outcome, Target, run
 from tests.benchmarks.peers import content
 from tests.benchmarks.peers.contestants import Contestant
 from tests.benchmarks.peers.jobs import HTTP_LOADS, JOBS, Job, prepare_files, prepare_headers, verify
-from tests.benchmarks.quiet import Watch, try_for_quiet, watch_of
+from tests.benchmarks.quiet import Watch, shared_watch, try_for_quiet
 from tests.benchmarks.servers import (
-    CORES,
     Command,
     Server,
     ServerError,
@@ -228,7 +227,7 @@ def _measure_load(
 ) -> None:
     """The rounds of one load; `before` have been by other processes."""
     failures: dict[str, int] = {}
-    watch, tries = watch_of(tuple(CORES)), NARROW_TRIES if load.name in job.round_factors else 1
+    tries = NARROW_TRIES if load.name in job.round_factors else 1
     # All take turns within each round, so that a noisy minute hits everybody.
     for turn in plan.numbers():
         number = turn and before + turn
@@ -237,8 +236,9 @@ def _measure_load(
                 continue
             try:
                 with awake([server.pid]):
-                    turn = partial(apply, load, server, target, plan.seconds if number else WARM_UP_S, watch)
-                    outcome = try_for_quiet(turn, tries if number else 1)
+                    seconds = plan.seconds if number else WARM_UP_S
+                    turn_once = partial(apply, load, server, target, seconds, shared_watch())
+                    outcome = try_for_quiet(turn_once, tries if number else 1)
             except LoadError as error:
                 failures[contestant.name] = failures.get(contestant.name, 0) + 1
                 findings.absent[f"{contestant.name}, {job.name}, {load.name}, round {number}"] = str(error)

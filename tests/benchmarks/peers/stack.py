@@ -16,7 +16,7 @@ from tests.benchmarks.loads import LOADS, LoadError, Outcome, Target, run
 from tests.benchmarks.peers import content
 from tests.benchmarks.peers.contestants import APPLICATIONS, BY_NAME, Contestant
 from tests.benchmarks.peers.measuring import NARROW_TRIES, WARM_UP_S, Findings, Plan, say_quiet
-from tests.benchmarks.quiet import Watch, try_for_quiet, watch_of
+from tests.benchmarks.quiet import shared_watch, try_for_quiet
 from tests.benchmarks.servers import CORES, Command, Server, ServerError, ask, awake, find_free_port, python_of, rest
 from tests.support import front
 
@@ -122,7 +122,7 @@ def measure(plan: Plan, findings: Findings, say: Callable[[str], object]) -> Non
             for one in running:
                 if one.name in WHOLE:
                     with awake(one.roots):
-                        _measure_round(WHOLE_LOAD, one, 1, plan, findings, watch_of(tuple(CORES)))
+                        _measure_round(WHOLE_LOAD, one, 1, plan, findings)
 
 
 def start(name: str, plan: Plan, folder: Path, stack: ExitStack) -> Running:
@@ -142,21 +142,21 @@ def start(name: str, plan: Plan, folder: Path, stack: ExitStack) -> Running:
 def _measure_load(
     load_name: str, running: Sequence[Running], plan: Plan, findings: Findings, say: Callable[[str], object]
 ) -> None:
-    watch = watch_of(tuple(CORES))
     for number in plan.numbers(ROUND_FACTORS.get(load_name, 1)):
         for one in running:
             with awake(one.roots):
-                _measure_round(load_name, one, number, plan, findings, watch)
+                _measure_round(load_name, one, number, plan, findings)
         if number:
             of_round = findings.rows[-len(running) :]
             line = ", ".join(f"{row['name']} {row['rate']:.0f}" for row in of_round)
             say(f"   {load_name}, round {number}, requests/s: {line}{say_quiet(of_round)}")
 
 
-def _measure_round(load_name: str, one: Running, number: int, plan: Plan, findings: Findings, watch: Watch) -> None:
+def _measure_round(load_name: str, one: Running, number: int, plan: Plan, findings: Findings) -> None:
     """One round of one stack; round 0 is the warm-up, which does not count."""
     target = Target(f"http://127.0.0.1:{one.port}/")
-    backends_parts = []
+    watch = shared_watch()
+    backends_parts = []  # of the CPU time of each try
 
     def turn() -> Outcome:
         nginx, backends = accounting.measure([one.nginx]), accounting.measure(one.backends)
