@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
@@ -44,9 +44,9 @@ def _wait_for(driver: WebDriver, text: str) -> None:
     def is_shown(_: WebDriver) -> bool:
         return text in driver.find_element(By.TAG_NAME, "body").text
 
-    # The old page may go away between finding its body and reading it.
-    leaving = (NoSuchElementException, StaleElementReferenceException)
-    WebDriverWait(driver, 10, ignored_exceptions=leaving).until(is_shown, f"{text!r} is not shown")
+    # The old page may go away between finding its body and reading it. The driver has several errors for that,
+    # an "unknown error" among them; who never shows the text fails by the time limit.
+    WebDriverWait(driver, 10, ignored_exceptions=[WebDriverException]).until(is_shown, f"{text!r} is not shown")
 
 
 def _post(driver: WebDriver, text: str) -> None:
