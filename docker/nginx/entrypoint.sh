@@ -44,7 +44,7 @@ count_slots() {
 fill() {
     sed -e "s|@NGINX_LISTEN@|$NGINX_LISTEN|g" -e "s|@NGINX_TLS_LISTEN@|$NGINX_TLS_LISTEN|g" \
         -e "s|@NGINX_WORKERS@|$NGINX_WORKERS|g" -e "s|@MAX_BODY@|$MAX_BODY|g" \
-        -e "s|@FILES@|$files|g" -e "s|@CONNECTIONS@|$((files / 2))|g" \
+        -e "s|@FILES@|$files|g" -e "s|@CONNECTIONS@|$((files / 2))|g" -e "s|@INSTANCE@|$instance|g" \
         -e "s|@CONNECTIONS_PER_CLIENT@|$CONNECTIONS_PER_CLIENT|g" "$source/templates/$1"
 }
 
@@ -65,9 +65,13 @@ upstream() {
 
 # Behind a proxy of ours, the client's address and scheme are what that proxy says; from anyone else they are what we see.
 client() {
+    if [ "${TRUSTED_PROXIES:-none}" = none ]; then
+        echo "map \$scheme \$client_scheme { default \$scheme; }"
+        return
+    fi
     echo "real_ip_header X-Forwarded-For;"
     echo "real_ip_recursive on;"
-    networks=$(echo "${TRUSTED_PROXIES:-}" | tr ',' ' ')
+    networks=$(echo "$TRUSTED_PROXIES" | tr ',' ' ')
     for network in $networks; do echo "set_real_ip_from $network;"; done
     echo "geo \$realip_remote_addr \$trusted_proxy {"
     echo "    default 0;"
@@ -84,6 +88,7 @@ render() {
     mkdir -p "$run/conf"
     fill main.conf > "$run/conf/main.conf"
     fill limits.conf > "$run/conf/limits.conf"
+    fill request-id.conf > "$run/conf/request-id.conf"
     client > "$run/conf/client.conf"
     { upstream frontends 256; upstream realtime 64; } > "$run/conf/upstreams.conf"
     fill server.conf > "$run/conf/servers.conf"
@@ -111,6 +116,7 @@ count_files() {
     [ "$files" -le 65536 ] || files=65536
 }
 
+instance=$(od -An -tx1 -N8 /dev/urandom | tr -d ' ')
 validate
 count_slots "${1:-serve}"
 count_files

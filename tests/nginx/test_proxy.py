@@ -1,6 +1,8 @@
 """What reaches a frontend, and what becomes of a request when one does not answer."""
 
+import http.client
 import json
+import re
 
 import pytest
 
@@ -49,7 +51,27 @@ def test_request_id_that_is_not_is_replaced(front: Front, given: str) -> None:
     front.frontend(0)
     answered = front.ask("/", headers={"X-Request-ID": given}).headers["x-request-id"]
     assert answered != given
-    assert len(answered) == 32
+    assert is_own_request_id(answered)
+
+
+def test_each_request_has_its_own_id(front: Front) -> None:
+    frontend = front.frontend(0)
+    connection = http.client.HTTPConnection("127.0.0.1", front.port, timeout=10)
+    names = [front.ask("/").headers["x-request-id"]]
+    for _ in range(3):
+        connection.request("GET", "/")
+        response = connection.getresponse()
+        response.read()
+        names.append(response.headers["X-Request-ID"])
+    connection.close()
+    assert all(map(is_own_request_id, names)) and len(set(names)) == 4
+    # The first part is nginx's, the second the connection's.
+    assert len({name.rpartition("-")[0] for name in names}) == 2 and len({name[:16] for name in names}) == 1
+    assert all(f"X-Request-ID: {name}\r\n".encode() in head for name, head in zip(names, frontend.heads, strict=True))
+
+
+def is_own_request_id(name: str) -> bool:
+    return re.fullmatch("[0-9a-f]{16}-[0-9]+-[0-9]+", name) is not None
 
 
 def test_host_keeps_its_port(front: Front) -> None:

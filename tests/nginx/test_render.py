@@ -23,6 +23,20 @@ def test_slots_auto_is_what_the_app_container_wrote(tmp_path: Path) -> None:
     assert "/4.sock" in (tmp_path / "run/conf/upstreams.conf").read_text()
 
 
+def test_request_ids_of_two_starts_differ(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        assert draw(tmp_path / name, SLOTS="1").returncode == 0
+    drawn = [(tmp_path / name / "run/conf/request-id.conf").read_text() for name in ("one", "two")]
+    assert drawn[0] != drawn[1] and "@" not in drawn[0]
+
+
+@pytest.mark.parametrize("networks", ["", "none"])
+def test_who_trusts_no_proxy_pays_for_none(tmp_path: Path, networks: str) -> None:
+    assert draw(tmp_path, SLOTS="1", TRUSTED_PROXIES=networks).returncode == 0
+    assert "real_ip" not in (tmp_path / "run/conf/client.conf").read_text()
+
+
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
