@@ -108,7 +108,7 @@ class Connection(Receiving):
                 number = self._requests = self._requests + 1
                 if number >= server.most_requests:
                     self.keep_alive = False
-                if self.is_believed:
+                if self.is_believed and match.lastindex != 1:  # more than the first group: what a proxy says
                     believe_proxy(request, match)
             else:
                 request = begin_plain(self, server, target, match)
