@@ -238,12 +238,25 @@ class Tally:
 class AccessLog:
     """Lines about requests, put together and written in batches: a request costs one append to `lines`.
 
-    `schedule(flush)` is called once for each batch and calls `flush` a little later (`loop.call_later(0.2, flush)`);
-    what is left is written at exit. At most `max_batch` lines wait, if whoever appends to `lines` sees to it. If the
-    disk refuses, the lines are dropped and counted in `dropped`: serving goes on.
+    `schedule(flush)` is called when lines begin to wait, and calls `flush` a little later (`loop.call_later(0.2,
+    flush)`); what is left is written at exit. At most `max_batch` lines wait, if whoever appends to `lines` sees to it.
+    If the disk refuses, the lines are dropped and counted in `dropped`: serving goes on.
+
+    What lost: fewer lines at a time, while they are in the processor's cache. Behind nginx, where five processes share
+    two cores, 256 at a time cost a frontend 6 % more than 1,000.
     """
 
-    __slots__ = ("__weakref__", "_schedule", "_write", "count", "dropped", "form", "lines", "max_batch")
+    __slots__ = (
+        "__weakref__",
+        "_is_scheduled",
+        "_schedule",
+        "_write",
+        "count",
+        "dropped",
+        "form",
+        "lines",
+        "max_batch",
+    )
 
     def __init__(
         self,
@@ -254,6 +267,7 @@ class AccessLog:
     ) -> None:
         self._write = write
         self._schedule = schedule
+        self._is_scheduled = False
         self.form = form
         self.lines: list[Answered] = []
         self.count: Callable[[Tally], None] | None = None  # called with each batch's
@@ -277,7 +291,14 @@ class AccessLog:
 
     def begin_batch(self) -> None:
         """Have what will be appended to `lines` written a little later; to be called while they are empty."""
-        self._schedule(self.flush)
+        # A full batch is written before its time; its successor must not add another call to the one that is to come.
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._schedule(self._flush_in_time)
+
+    def _flush_in_time(self) -> None:
+        self._is_scheduled = False
+        self.flush()
 
     def flush(self) -> None:
         """Write what waits."""

@@ -267,11 +267,12 @@ def count_tally(tally: Tally) -> None:
     """Counts answered requests."""
     offset = time.time() - time.perf_counter()
     waited: list[float] = []
-    last, started_s = b"", math.inf
+    # Under load, when it matters, many requests start in the same millisecond; by turns, for nginx has several workers.
+    known: dict[bytes, float] = {}
     for start, began in tally.starts:
-        # Under load, when it matters, many requests start in the same millisecond.
-        if start != last:
-            last, started_s = start, read_request_start(start)
+        started_s = known.get(start)
+        if started_s is None:
+            started_s = known[start] = read_request_start(start)
         seconds = began + offset - started_s
         # More than a day is somebody's broken clock, and would spoil the sum for good.
         if -86400 < seconds < 86400:

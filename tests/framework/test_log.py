@@ -170,6 +170,20 @@ def test_access_log_as_json_flushes_a_full_batch() -> None:
     assert (facts[0]["uri"], facts[0]["request_id"], facts[1]["status"]) == ('/"quoted"', "r1", 404)
 
 
+def test_access_log_waits_for_one_call_at_a_time() -> None:
+    written: list[str] = []
+    scheduled: list[Callable[[], None]] = []
+    access = log.AccessLog(written.append, scheduled.append, max_batch=2)
+    for number in range(5):  # two full batches, written before their time, and a line of the third
+        access.record(200, "GET", f"/{number}", "127.0.0.1", 0.001)
+    assert (len(written), len(scheduled)) == (2, 1)
+    scheduled[0]()
+    assert (len(written), len(scheduled)) == (3, 1)
+    access.record(200, "GET", "/5", "127.0.0.1", 0.001)
+    access.close()
+    assert (len(written), len(scheduled)) == (4, 2)
+
+
 def read_writes(text: str) -> list[bytes]:
     """What a pipe gets of it, write by write (O_DIRECT: a pipe of packets)."""
     reader, writer = os.pipe2(os.O_DIRECT)
