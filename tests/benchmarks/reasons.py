@@ -134,8 +134,10 @@ def beside_stack_in_sum(other: str, loads: Sequence[str] = ("ab-k", "wrk25")) ->
             f"{load_us:.1f}, and {nobody_us:.1f} are nobody's (interrupts, and a core without work while others wait): "
             f"that leaves {target_us - nginx_us - load_us - nobody_us:.1f} for our frontends"
         )
+        by_cpu = results.ratio("stack", load, f"nginx + {other}", "nginx + squall", "cpu_us")
+        alone = f" By the CPU time of nginx and backends alone, it is {by_cpu:.2f} times as many."
         free_us = results.value("stack", load, "nginx + free backend", "backends_us")
-        return text + ("." if math.isnan(free_us) else f"; the free backend takes {free_us:.1f}.")
+        return text + ("." if math.isnan(free_us) else f"; the free backend takes {free_us:.1f}.") + alone
 
     return explain
 

@@ -150,6 +150,7 @@ def test_reason_of_a_stack_says_what_is_left_for_frontends() -> None:
     assert "4 times as many requests would be 40.0 µs of 2 cores for each." in page
     assert "nginx takes 19.0, the load generator 10.0, and 10.0 are nobody's" in page
     assert "that leaves 1.0 for our frontends." in page
+    assert "By the CPU time of nginx and backends alone, it is 5.00 times as many." in page
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
