@@ -114,7 +114,7 @@ class Histogram:
         series[-1] += sum(values)
         # Most answers belong into the first bucket, and sorting costs more than all the rest.
         first = self.buckets[0]
-        above = [value for value in values if value > first]
+        above = [value for value in values if value > first] if max(values, default=first) > first else []
         series[0] += len(values) - len(above)
         above.sort()
         below = 0
