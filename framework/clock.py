@@ -119,10 +119,13 @@ class Wheel:
 
     A thing lies in the slot of the tick at which it must be looked at. A deadline moved later is only noticed there,
     and the thing is laid into a later slot; a deadline moved earlier needs `watch` again.
+
+    `take_time` is called with each new `clock.now`: whoever needs a sum with it for many things forms it there, once.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, take_time: Callable[[float], object] | None = None) -> None:
         self._loop = loop
+        self._take_time = take_time
         self._slots: dict[int, set[Expiring]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._next_slot = 0
@@ -135,7 +138,7 @@ class Wheel:
             if _turning == 0:
                 coarse.begin()
             _turning += 1
-            self._next_slot = int(coarse.advance() / TICK_S) + 1
+            self._next_slot = int(self._advance() / TICK_S) + 1
             self._timer = self._loop.call_later(TICK_S, self._tick)
 
     def stop(self) -> None:
@@ -186,9 +189,15 @@ class Wheel:
             things.add(thing)
 
     def _tick(self) -> None:
-        instant = coarse.advance()
+        instant = self._advance()
         self._timer = self._loop.call_later(TICK_S, self._tick)
         self.turn(instant)
+
+    def _advance(self) -> float:
+        instant = coarse.advance()
+        if self._take_time is not None:
+            self._take_time(instant)
+        return instant
 
     def turn(self, instant: float) -> None:
         """Look at everything that is due at `instant`; the timer does this, tests do it by hand."""

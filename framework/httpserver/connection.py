@@ -16,6 +16,7 @@ the client does not read what it got, so neither input nor output grows.
 
 import asyncio
 import math
+from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -34,15 +35,15 @@ from framework.httpserver.incoming import IncomingBody
 from framework.httpserver.outgoing import ALONE, ANSWER, BODY, GONE, HEAD, IDLE, LINGER
 from framework.httpserver.plain import begin_plain, begin_rarer
 from framework.httpserver.receiving import Receiving
-from framework.httpserver.targets import Target, find_target, resolve_target
+from framework.httpserver.targets import Known, resolve_target
 from framework.httpserver.xheaders import believe_proxy
 from framework.metrics import traffic
-from framework.request import HTTPRequest, find_trace
+from framework.request import HTTPRequest, ReceivedRequest, find_trace
 
 if TYPE_CHECKING:
     from framework.httpserver.server import HTTPServer
 
-_new_request = HTTPRequest.__new__
+_new_request: Callable[[], HTTPRequest] = ReceivedRequest
 # A client that pipelines thousands of requests shall not keep the loop from others (measured: 3 us for each).
 _STEPS_PER_TURN = 32
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -80,15 +81,16 @@ class Connection(Receiving):
         if self._state == IDLE:
             server = self._server
             match = match_believed_request(data) if self.is_believed else match_plain_request(data)
+            call = server.call
             if match is None:
                 request = begin_rarer(self, server, data)
             elif (
-                (target := find_target(match[1])) is not None
+                (known := server.find_target(match[1])) is not None
                 and match.lastgroup is None
                 and size <= server.plain_head_bytes
             ):
                 # As begin; the call would cost half a percent of a small answer.
-                request = _new_request(HTTPRequest)
+                request = _new_request()
                 (
                     request.method,
                     request.uri,
@@ -97,7 +99,8 @@ class Connection(Receiving):
                     request.host,
                     request.version,
                     request.is_plain_get,
-                ) = target
+                    call,
+                ) = known
                 request.raw_head = data
                 request.connection = self
                 request.remote_ip = self.remote_ip
@@ -111,14 +114,14 @@ class Connection(Receiving):
                 if self.is_believed and match.lastindex != 1:  # more than the first group: what a proxy says
                     believe_proxy(request, match)
             else:
-                request = begin_plain(self, server, target, match)
+                request = begin_plain(self, server, known, match)
                 if self.is_believed and request is not None:
                     believe_proxy(request, match)
             if request is not None:
                 self._state = ALONE
                 # As _answer, for the same reason.
                 try:
-                    result = server.call(request)
+                    result = call(request)
                     if result is not None:
                         self._await_application(request, result)
                 except Exception:
@@ -159,7 +162,7 @@ class Connection(Receiving):
     def resume_writing(self) -> None:
         super().resume_writing()
         if self._state == HEAD:
-            self.deadline = coarse.now + self._server.limits.idle_timeout_s
+            self.deadline = self._server.idle_until
             self._advance()
         elif self._state == ANSWER:
             self.deadline = math.inf
@@ -254,7 +257,7 @@ class Connection(Receiving):
             is_tried = start == 0 and not 0 <= data.find(b"\r\n\r\n") < len(data) - 4
             match_short = match_direct_head if self.is_believed else match_plain_head
             plain = None if is_tried else match_short(data, start)
-            known = None if plain is None else find_target(plain[1])
+            known = None if plain is None else server.find_target(plain[1])
             if plain is not None and known is not None and (end := plain.end()) - start <= server.plain_head_bytes:
                 self._position = end
                 request = self.begin(known, data[start:end])
@@ -276,16 +279,18 @@ class Connection(Receiving):
         self._check_sizes(raw_head, target)
         if host is None and minor != b"0":
             raise ProtocolError("Host: expected one, got none")
-        self._take_framing(resolve_target(line, method, target, host, raw_head), raw_head)
+        resolved = resolve_target(line, method, target, host)
+        self._take_framing((*resolved, server.call), raw_head)
+        server.targets.remember(line, host, raw_head, resolved)
         return self._state <= BODY
 
     def _is_last(self) -> bool:
         """Whether the client has closed its side, and this was all that it had to say."""
         return self._has_eof and self._position == len(self._input)
 
-    def begin(self, target: Target, raw_head: bytes) -> HTTPRequest:
+    def begin(self, known: Known, raw_head: bytes) -> HTTPRequest:
         """The request of a head; the connection is its from now on, and the caller sets the state."""
-        request = _new_request(HTTPRequest)  # without __init__, which is for requests made by hand
+        request = _new_request()
         (
             request.method,
             request.uri,
@@ -294,7 +299,8 @@ class Connection(Receiving):
             request.host,
             request.version,
             request.is_plain_get,
-        ) = target
+            _,
+        ) = known
         request.raw_head = raw_head
         request.connection = self
         request.remote_ip = self.remote_ip
@@ -330,18 +336,18 @@ class Connection(Receiving):
         if head.count(b"\n") - 2 > limits.max_header_fields:
             raise ProtocolError(f"head: expected at most {limits.max_header_fields} header fields", 431)
 
-    def _take_framing(self, target: Target, raw_head: bytes) -> None:
+    def _take_framing(self, known: Known, raw_head: bytes) -> None:
         """Go on with a head that says more than what is wanted: a body, or something about the connection.
 
         Raises:
             ProtocolError: if the head is to be refused.
         """
-        method = target[0]
-        minor = int(target[5][-1])
+        method = known[0]
+        minor = int(known[5][-1])
         framing = Framing(raw_head, minor)
         if method == "CONNECT":
             raise ProtocolError("request line: expected no CONNECT, this is not a proxy", 501)
-        request = self.begin(target, raw_head)
+        request = self.begin(known, raw_head)
         self._state = ANSWER
         request.is_plain_get = False
         request.trace = find_trace(raw_head)

@@ -109,7 +109,7 @@ class Outgoing(asyncio.Protocol):
             # The way of most answers.
             self._close_callback = None
             self._state = IDLE
-            self.deadline = coarse.now + self._server.limits.idle_timeout_s
+            self.deadline = self._server.idle_until
             if self._is_direct:
                 try:
                     sent = self._socket.send(data)  # type: ignore[union-attr]
@@ -132,7 +132,7 @@ class Outgoing(asyncio.Protocol):
             self._close_callback = None
             self._has_written = False
             self._state = HEAD
-            self.deadline = coarse.now + self._server.limits.idle_timeout_s
+            self.deadline = self._server.idle_until
             if not self._is_advancing:
                 self._advance()
             return
@@ -349,11 +349,10 @@ class Outgoing(asyncio.Protocol):
             self._close_after_answer()
             return
         self._state = HEAD
-        idle_timeout_s = self._server.limits.idle_timeout_s
         if self.deadline == math.inf:
-            self._watch(idle_timeout_s)
+            self._watch(self._server.limits.idle_timeout_s)
         else:
-            self.deadline = coarse.now + idle_timeout_s
+            self.deadline = self._server.idle_until
         if not self._is_advancing:
             self._advance()
 

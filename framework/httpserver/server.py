@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
 from typing import Any, cast
 
@@ -15,13 +15,11 @@ from framework.httpserver.limits import Limits, most_connections, plain_head_byt
 from framework.httpserver.listening import Listening
 from framework.httpserver.outgoing import Outgoing
 from framework.httpserver.proxyprotocol import ProxyProtocol
-from framework.httpserver.targets import Target
+from framework.httpserver.targets import Call, Known, Targets
 from framework.httpserver.xheaders import LOOPBACK, is_within, parse_networks, read_xheaders
 from framework.ioloop.turns import Turns, turns_of
 from framework.log import Repeated, gen_log
 from framework.request import BodyReceiver, HTTPRequest
-
-Application = Callable[[HTTPRequest], Awaitable[None] | None]
 
 
 class HTTPServer:
@@ -35,7 +33,7 @@ class HTTPServer:
 
     def __init__(
         self,
-        request_callback: Application,
+        request_callback: Call,
         no_keep_alive: bool = False,
         io_loop: Any = None,
         xheaders: bool = False,
@@ -47,13 +45,17 @@ class HTTPServer:
         self.application = request_callback
         # A bound method is called within the interpreter, an object by way of its type.
         call: Any = request_callback
-        self.call: Application = call if inspect.isroutine(call) else call.__call__
+        self.call: Call = call if inspect.isroutine(call) else call.__call__
         self.body_receiver: Callable[[HTTPRequest], BodyReceiver | None] | None = getattr(
             request_callback, "body_receiver", None
         )
         # Optional, too: False for a host and a path whose bodies are surely not wanted while they arrive.
         self._streams_body: Callable[[str, str], bool] | None = getattr(request_callback, "streams_body", None)
+        self.targets = Targets(request_callback, self.call)
+        self.find_target = self.targets.find
         self.limits = Limits(**limits)
+        # The deadline of a connection that becomes idle now: the same for all until the clock's next tick.
+        self.idle_until = clock.now + self.limits.idle_timeout_s
         self.bodies = Bodies(self.limits, self._make_room_for_file, self._hear_of_room)
         self.small_head_bytes = small_head_bytes(self.limits)
         self.most_requests = self.limits.max_requests_per_connection
@@ -144,7 +146,7 @@ class HTTPServer:
     def wheel(self) -> clock.Wheel:
         """What sweeps the time-outs of all connections."""
         if self._wheel is None:
-            self._wheel = clock.Wheel(self.loop)
+            self._wheel = clock.Wheel(self.loop, self._take_time)
         return self._wheel
 
     @property
@@ -187,11 +189,14 @@ class HTTPServer:
             self._listening.pause()
         return connection
 
-    def may_stream(self, target: Target) -> bool:
+    def _take_time(self, now: float) -> None:
+        self.idle_until = now + self.limits.idle_timeout_s
+
+    def may_stream(self, known: Known) -> bool:
         """Whether the application may want to take the body of such a request while it arrives."""
         if self.body_receiver is None:
             return False
-        return self._streams_body is None or self._streams_body(target[4], target[2])
+        return self._streams_body is None or self._streams_body(known[4], known[2])
 
     def _forget(self, protocol: asyncio.Protocol) -> None:
         """A connection broke before it was made known."""

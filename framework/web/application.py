@@ -16,7 +16,7 @@ from framework.options import enable_pretty_logging
 from framework.request import BodyReceiver, HTTPRequest
 from framework.template import BaseLoader
 from framework.web.builtin import ErrorHandler, FallbackHandler, RedirectHandler
-from framework.web.dispatch import Plan, Route, execute, go_on
+from framework.web.dispatch import Plan, Route, execute, make_call
 from framework.web.handler import RequestHandler
 from framework.web.modules import TemplateModule, UIModule
 from framework.web.routing import Match, ReverseError, RouteSpec, RouteTable, host_name
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 # Targets come from strangers: what is remembered of them has an end.
 _MAX_ROUTES_KEPT = 1024
 _MAX_KEY_LENGTH = 256
-_new_handler: Callable[[type[RequestHandler]], RequestHandler] = object.__new__
 _SOCKET_OPTIONS = ("family", "backlog", "flags", "reuse_port", "defer_accept_s")
 
 
@@ -108,6 +107,8 @@ class Application:
         self._loaders: dict[str, BaseLoader] = {}
         self.static_handler_class: type[StaticFileHandler] = settings.get("static_handler_class", StaticFileHandler)
 
+        # Another object whenever the rules change: who remembers what came of them sees by it that it is out of date.
+        self._rules = object()
         # Known answers of the tables: by path, or by host and path where hosts make a difference.
         self._routes: dict[str, Route] = {}
         self._routes_of_hosts: dict[str, Route] = {}
@@ -133,33 +134,19 @@ class Application:
         route = self._routes.get(request.path)
         if route is None:
             route = self._routes_of_hosts.get(request.host + request.path) or self._find(request)
-        verb = route.quick_verbs.get(request.method)
-        if verb is None:
+        method = request.method
+        if method in route.quick_verbs:
+            call = route.calls.get(method) or make_call(self, route, method)
+            call(request)
+        else:
             execute(self._make_handler(route, request), route)
-            return
-        # Nothing stands between this request and its verb, and nothing comes after it: no hook, check or callback.
-        handler = None
-        try:
-            if route.is_bare:
-                # As RequestHandler.__init__, without the call.
-                handler = _new_handler(route.handler_class)
-                handler.application = self
-                handler.request = request
-                handler._write_buffer = []
-                handler._finished = False
-            else:
-                handler = route.handler_class(self, request, **route.kwargs)
-            if route.has_args:
-                handler.path_args = route.args
-                waiting = verb(handler, *route.args)
-            else:
-                waiting = verb(handler)
-            if waiting is not None:
-                go_on(handler, waiting)
-            elif handler._auto_finish and not handler._finished:
-                handler._complete()
-        except Exception as error:
-            (handler or RequestHandler(self, request)).handle_exception(error)
+
+    def find_call(self, method: str, host: str, path: str) -> Callable[[HTTPRequest], None] | None:
+        """What may be called with requests of that method, host and path in this application's place, if anything."""
+        route = self._known_route(host, path)
+        if route is None or type(self).__call__ is not Application.__call__ or method not in route.quick_verbs:
+            return None
+        return route.calls.get(method) or make_call(self, route, method)
 
     def streams_body(self, host: str, path: str) -> bool:
         """False if a body for that path is surely not taken while it arrives, so that nobody need ask body_receiver."""
@@ -274,8 +261,7 @@ class Application:
 
     def add_handlers(self, host_pattern: str, host_handlers: Iterable[RouteSpec]) -> None:
         """Add rules for the hosts that the pattern matches. They go before the rules for all hosts."""
-        self._routes.clear()
-        self._routes_of_hosts.clear()
+        self._forget_routes()
         if host_pattern in (".*", ".*$"):
             self._has_handlers = True
             self._table.add(host_handlers)
@@ -286,6 +272,10 @@ class Application:
         """Have every answer pass through this transform, after those there are."""
         self.transforms.append(as_transform(transform_class))
         self._plans.clear()
+        self._forget_routes()
+
+    def _forget_routes(self) -> None:
+        self._rules = object()
         self._routes.clear()
         self._routes_of_hosts.clear()
 

@@ -42,6 +42,7 @@ class CookieJar(Responder):
         line = format_set_cookie(name, value, named)
         if self._new_cookies is None:
             self._new_cookies = {}
+            self._is_untouched = False
         # The same name at another path or domain is another cookie.
         self._new_cookies[name, domain or "", path] = line
 

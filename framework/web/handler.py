@@ -55,12 +55,12 @@ class RequestHandler(Rendering):
     def __init__(self, application: "Application", request: HTTPRequest, **kwargs: Any) -> None:
         self.application = application
         self.request = request
-        # Application.__call__ does these four itself for the plainest handlers.
-        self._write_buffer = []
+        # dispatch.make_call does these four itself for the plainest handlers.
+        self._write_buffer = None
         self._finished = False
         if application.transforms:
             self._transforms = [transform(request) for transform in application.transforms]
-            self._is_common = False
+            self._is_common = self._is_untouched = False
         if self._has_start_hooks or kwargs:
             self._set_up(kwargs)
 
@@ -82,7 +82,7 @@ class RequestHandler(Rendering):
         cls._is_watching_close = cls.on_connection_close is not base.on_connection_close
         cls._is_decode_overridden = cls.decode_argument is not base.decode_argument
         etag_hooks = ("compute_etag", "set_etag_header", "check_etag_header")
-        cls._is_common = all(getattr(cls, name) is getattr(base, name) for name in etag_hooks)
+        cls._is_common = cls._is_untouched = all(getattr(cls, name) is getattr(base, name) for name in etag_hooks)
 
     def _set_up(self, kwargs: dict[str, Any]) -> None:
         if self._has_default_headers:

@@ -86,7 +86,8 @@ class Responder:
     # Headers of its own that the common answer may have, by lower-case name; the map once it has more than that.
     _extra: dict[str, tuple[str, str]] | None = None
     _headers: HTTPHeaders | None = None
-    _write_buffer: list[bytes]
+    # The body so far: most are written in one piece, which then needs no list.
+    _write_buffer: bytes | list[bytes] | None
     _new_cookies: dict[tuple[str, str, str], str] | None = None
     _transforms: list[OutputTransform] | None = None
     _headers_written = False
@@ -95,6 +96,8 @@ class Responder:
     _auto_finish = True
     # Until something is set that the common head does not have.
     _is_common = True
+    # Until anything is set but the content type: a status, a header, a cookie.
+    _is_untouched = True
     _is_initializing = False
     _ui: "UI | None" = None
     _is_chunked = False
@@ -114,7 +117,7 @@ class Responder:
         """Forget status, headers and body written so far."""
         self._status_code, self._reason = 200, None
         self._headers, self._extra, self._content_type = None, None, _HTML
-        self._write_buffer = []
+        self._write_buffer = None
         if self._has_default_headers:
             self.set_default_headers()
 
@@ -128,6 +131,8 @@ class Responder:
             raise ValueError(f"reason: expected no control characters, got {reason!r}")
         self._status_code = status_code
         self._reason = reason
+        if status_code != 200 or reason is not None:
+            self._is_untouched = False
         if reason is not None or status_code < 200 or status_code in (204, 304):
             self._is_common = False
 
@@ -153,6 +158,7 @@ class Responder:
         else:
             if self._extra is None:
                 self._extra = {}
+                self._is_untouched = False
             self._extra[key] = (name, text)
 
     def add_header(self, name: str, value: str | bytes | int | datetime) -> None:
@@ -172,7 +178,7 @@ class Responder:
     def _header_map(self) -> HTTPHeaders:
         """All headers so far as a map; from here on the answer goes the general way."""
         if self._headers is None:
-            self._is_common = False
+            self._is_common = self._is_untouched = False
             headers = self._headers = HTTPHeaders()
             headers["Server"] = SERVER
             headers["Content-Type"] = self._content_type
@@ -193,16 +199,28 @@ class Responder:
         if self._finished:
             raise RuntimeError(self._why_not("write()"))
         if isinstance(chunk, str):
-            self._write_buffer.append(chunk.encode())
+            piece = chunk.encode()
         elif isinstance(chunk, bytes):
-            self._write_buffer.append(chunk)
+            piece = chunk
         elif isinstance(chunk, dict):
             self.set_header("Content-Type", _JSON)
-            self._write_buffer.append(json_encode(chunk).encode())
+            piece = json_encode(chunk).encode()
         elif isinstance(chunk, bytearray | memoryview):
-            self._write_buffer.append(bytes(chunk))
+            piece = bytes(chunk)
         else:
             raise TypeError(f"write(): expected str, bytes or dict, got {type(chunk).__name__}")
+        written = self._write_buffer
+        if written is None:
+            self._write_buffer = piece
+        elif isinstance(written, list):
+            written.append(piece)
+        else:
+            self._write_buffer = [written, piece]
+
+    def _join_write_buffer(self) -> bytes:
+        """All that was written and not sent."""
+        written = self._write_buffer
+        return written if isinstance(written, bytes) else b"".join(written or ())
 
     def flush(self, include_footers: bool = False) -> Any:
         """Send what is written so far. Awaiting the result waits until the client has taken enough of it.
@@ -213,7 +231,7 @@ class Responder:
         if self._finished:
             raise RuntimeError(self._why_not("flush()"))
         self.application.refuse_under_wsgi("flush()")
-        self._send(b"".join(self._write_buffer), include_footers)
+        self._send(self._join_write_buffer(), include_footers)
         return self._wait()
 
     async def send_file(self, file: BinaryIO, offset: int, count: int) -> None:
@@ -244,24 +262,16 @@ class Responder:
         """As finish(), of an answer that is not complete yet."""
         request = self.request
         connection = request.connection
-        if not self._is_common:
-            self._finish_general(b"".join(self._write_buffer))
-        elif (
-            request.is_plain_get
-            and request.version == "HTTP/1.1"
-            and self._status_code == 200
-            and self._extra is None
-            and self._new_cookies is None
-            and connection.keep_alive
-        ):
-            written = self._write_buffer
-            body = written[0] if len(written) == 1 else b"".join(written)
+        if self._is_untouched and request.is_plain_get and connection.keep_alive and request.version == "HTTP/1.1":
+            body = self._write_buffer
+            if not isinstance(body, bytes):
+                body = self._join_write_buffer()
             answer = find_known_answer((self._content_type, body)) if len(body) <= MAX_KNOWN_BODY_BYTES else None
             if answer is None:
                 answer = common_answer(self._content_type, body)
             connection.answer(answer)
-        elif not self._finish_common():
-            self._finish_general(b"".join(self._write_buffer))
+        elif not (self._is_common and self._finish_common()):
+            self._finish_general(self._join_write_buffer())
         self._finished = True
         application = self.application
         notes = application.notes
@@ -299,13 +309,13 @@ class Responder:
         """Send the common answer in one call; False if this request wants something else."""
         request = self.request
         connection = request.connection
-        body = b"".join(self._write_buffer)
+        body = self._join_write_buffer()
         status = self._status_code
         key = self._content_type
         if not (connection.keep_alive and request.version == "HTTP/1.1"):
             key += connection_line(connection.keep_alive, request.version)
         if status == 200 and request.method == "GET":
-            if request.is_plain_get and self._extra is None and self._new_cookies is None:
+            if self._is_untouched and request.is_plain_get:
                 answer = find_known_answer((key, body)) if len(body) <= MAX_KNOWN_BODY_BYTES else None
                 connection.answer(answer or common_answer(key, body))
                 return True
@@ -333,7 +343,7 @@ class Responder:
 
     def compute_etag(self) -> str | None:
         """Hook: the entity tag of the body written so far, in quotes; None for no tag."""
-        return content_etag(b"".join(self._write_buffer)).decode()
+        return content_etag(self._join_write_buffer()).decode()
 
     def set_etag_header(self) -> None:
         """Set the ETag header from compute_etag, if it gives one."""
@@ -366,8 +376,8 @@ class Responder:
 
     def _send(self, chunk: bytes, is_finishing: bool) -> bool:
         """Put a part of the body out, the head before the first; False if the client has gone."""
-        self._write_buffer = []
-        self._is_common = False
+        self._write_buffer = None
+        self._is_common = self._is_untouched = False
         is_head = self.request.method == "HEAD"
         out = b""
         if not self._headers_written:

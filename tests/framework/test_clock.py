@@ -88,3 +88,19 @@ def test_thing_without_deadline_is_looked_at_seldom(wheel):
     thing.deadline = start + 70
     wheel.turn(start + 71)
     assert thing.expired == 1
+
+
+def test_who_forms_sums_with_the_time_is_told_it_at_each_tick():
+    loop = asyncio.new_event_loop()
+    told = []
+    wheel = clock.Wheel(loop, told.append)
+    wheel.start()
+    try:
+        assert told == [clock.now]
+        loop.run_until_complete(asyncio.sleep(2.5 * clock.TICK_S))
+        assert len(told) == 3
+        assert told == sorted(told)
+        assert told[-1] == clock.now
+    finally:
+        wheel.stop()
+        loop.close()

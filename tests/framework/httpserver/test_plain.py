@@ -23,15 +23,16 @@ class Answering:
         request.connection.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
 
-def asked(loop, data, times=2, peer="192.0.2.1", **options):
+def asked(loop, data, times=2, peer="192.0.2.1", connections=1, **options):
     """The requests that come of feeding the same bytes several times, from the second one on the plain way."""
     application = Answering()
     server = HTTPServer(application, io_loop=loop, xheaders=True, trusted_downstream=["127.0.0.1"], **options)
-    connection = Connection(server)
-    transport = MemoryTransport(connection, {"peername": (peer, 1)})
-    connection.connection_made(transport)
-    for _ in range(times):
-        connection.data_received(data)
+    for _ in range(connections):
+        connection = Connection(server)
+        transport = MemoryTransport(connection, {"peername": (peer, 1)})
+        connection.connection_made(transport)
+        for _ in range(times):
+            connection.data_received(data)
     return application.requests
 
 
@@ -130,11 +131,10 @@ def test_conditions_are_not_plain(loop):
 def test_http_1_0_is_kept_only_if_it_says_so(loop, line, is_kept):
     # ApacheBench says Connection before Host.
     for fields in (b"Host: h\r\n" + line, line + b"A: b\r\nHost: h\r\n"):
-        for turn in range(2):
-            (request,) = asked(loop, b"GET /0 HTTP/1.0\r\n" + fields + b"\r\n", times=1)
-            assert request.connection.keep_alive is is_kept
-            assert (request.version, request.body) == ("HTTP/1.0", b"")
-            assert request.is_plain_get or not turn
+        requests = asked(loop, b"GET /0 HTTP/1.0\r\n" + fields + b"\r\n", times=1, connections=3)
+        assert [request.connection.keep_alive for request in requests] == [is_kept] * 3
+        assert [(request.version, request.body) for request in requests] == [("HTTP/1.0", b"")] * 3
+        assert [request.is_plain_get for request in requests] == [False, True, True]
 
 
 def test_http_1_0_with_a_body_goes_the_long_way(loop):

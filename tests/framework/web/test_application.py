@@ -1,14 +1,18 @@
 import asyncio
+import contextlib
+import gc
 import json
 import logging
 import re
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
 
 import framework
+from framework.httpserver import Connection, HTTPServer
 from framework.log import AccessLog
 from framework.request import HTTPRequest
 from framework.testing import Client, exchange, parse_response
@@ -16,12 +20,14 @@ from framework.web import (
     Application,
     ConfigurationError,
     HostMatches,
+    OutputTransform,
     RedirectHandler,
     RequestHandler,
     asynchronous,
     url,
 )
 from tests.support.front import free_port, wait_for_port
+from tests.support.memory import MemoryTransport
 
 ROOT = Path(framework.__file__).parent
 
@@ -114,6 +120,105 @@ def test_routes_are_remembered_up_to_a_bound():
         logging.getLogger("framework.access").setLevel(logging.NOTSET)
     assert 0 < len(application._routes) <= 1024
     assert not [key for key in application._routes if len(key) > 256 or key.startswith("nowhere")]
+
+
+@contextlib.contextmanager
+def ask_on_one_connection(application):
+    """A function that asks for a path on one connection, and gives the answer."""
+    server = HTTPServer(application, io_loop=asyncio.new_event_loop())
+    connection = Connection(server)
+    transport = MemoryTransport(connection)
+    connection.connection_made(transport)
+
+    def ask(path, host="h"):
+        transport.sent = b""
+        connection.data_received(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        return parse_response(transport.sent)
+
+    yield ask
+    connection.connection_lost(None)
+    server.loop.close()
+
+
+def test_what_a_server_remembers_is_out_of_date_when_the_rules_change():
+    application = Application([("/", A), ("/([0-9])", A)])
+    with ask_on_one_connection(application) as ask:
+        # The first of each goes the long way; the second is given to what was remembered for its target.
+        assert [ask(path).text for path in ("/", "/", "/1", "/1", "/2")] == ["a", "a", "a1", "a1", "a2"]
+        application.add_handlers("h", [("/", B), ("/1", B)])
+        assert [ask(path).text for path in ("/", "/", "/1", "/1", "/2")] == ["b", "b", "b", "b", "a2"]
+        assert [ask("/", "other").text for _ in range(3)] == ["a", "a", "a"]
+        application.add_transform(Shouting)
+        assert [ask(path).text for path in ("/", "/", "/1", "/2")] == ["B", "B", "B", "A2"]
+
+
+class Shouting(OutputTransform):
+    def transform_first_chunk(self, status_code, headers, chunk, finishing):
+        return status_code, headers, chunk.upper()
+
+
+class Counting(Application):
+    """An application whose every request is seen by what stands before it."""
+
+    seen = 0
+
+    def __call__(self, request):
+        self.seen += 1
+        super().__call__(request)
+
+
+class Wrapper:
+    """As Counting, around an application that it passes all else on to."""
+
+    def __init__(self, application):
+        self.application = application
+        self.seen = 0
+
+    def __call__(self, request):
+        self.seen += 1
+        self.application(request)
+
+    def __getattr__(self, name):
+        return getattr(self.application, name)
+
+
+@pytest.mark.parametrize("make", [lambda rules: Counting(rules), lambda rules: Wrapper(Application(rules))])
+def test_who_stands_before_an_application_sees_every_request(make):
+    application = make([("/", A)])
+    with ask_on_one_connection(application) as ask:
+        assert [ask("/").text for _ in range(4)] == ["a"] * 4
+    assert application.seen == 4
+
+
+def test_only_what_nothing_stands_before_may_be_called_in_the_applications_place():
+    class Preparing(A):
+        def prepare(self):
+            self.write("prepared ")
+
+    application = Application([("/", A), ("/prepared", Preparing), ("/(.)", A)])
+    with ask_on_one_connection(application) as ask:
+        assert application.find_call("GET", "h", "/") is None, "nobody has asked for it yet"
+        assert [ask("/").text, ask("/prepared").text, ask("/x").text] == ["a", "prepared a", "ax"]
+        assert application.find_call("GET", "h", "/") is application.find_call("GET", "h", "/") is not None
+        assert application.find_call("GET", "h", "/x") is not None
+        assert application.find_call("POST", "h", "/") is None
+        assert application.find_call("GET", "h", "/prepared") is None
+        assert [ask("/prepared").text for _ in range(2)] == ["prepared a"] * 2
+
+
+def test_routes_that_are_forgotten_leave_no_cycle():
+    application = Application([("/(.*)", A)])
+    with ask_on_one_connection(application) as ask:
+        ask("/0")
+        route = weakref.ref(application.find_call("GET", "h", "/0"))
+        gc.collect()
+        gc.disable()
+        try:
+            for number in range(1, 4000):
+                ask(f"/{number}")
+            assert route() is None
+        finally:
+            gc.enable()
 
 
 def test_remembered_groups_are_each_requests_own():
