@@ -25,6 +25,7 @@ from framework.request import BodyReceiver, HTTPRequest
 class HTTPServer:
     """Calls `request_callback(request)` for each request that arrives on its sockets.
 
+    Where that has a `find_call`, as web.Application has, it calls what this names for a request in its place.
     `xheaders` believes what unix-socket peers, and peers in `trusted_downstream` (networks as "10.0.0.0/8"; by default
     this machine, where the seed's nginx runs), say about their clients; `proxy_protocol` expects each peer to say it in
     a PROXY header. `ssl_options` is a dict (certfile, keyfile, …) or an ssl.SSLContext. All other keyword arguments are

@@ -190,6 +190,15 @@ def test_who_stands_before_an_application_sees_every_request(make):
     assert application.seen == 4
 
 
+def test_who_patches_the_call_of_applications_sees_every_request(monkeypatch):
+    seen = []
+    call = Application.__call__
+    monkeypatch.setattr(Application, "__call__", lambda self, request: seen.append(request) or call(self, request))
+    with ask_on_one_connection(Application([("/", A)])) as ask:
+        assert [ask("/").text for _ in range(4)] == ["a"] * 4
+    assert len(seen) == 4
+
+
 def test_only_what_nothing_stands_before_may_be_called_in_the_applications_place():
     class Preparing(A):
         def prepare(self):
