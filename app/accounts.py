@@ -41,7 +41,7 @@ class LoginHandler(Page):
         if await self.app.feed.is_claimed(name):
             self.show(self.locale.translate("This nickname belongs to somebody who signs in at a provider."))
             return
-        self.remember_user(User(await self.app.feed.sign_in(name), name))
+        self.remember_user(User(*await self.app.feed.sign_in(name)))
         self.redirect(self.get_next_url(), status=303)
 
 

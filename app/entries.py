@@ -105,7 +105,7 @@ class _Post(Page):
         """
         user: User = self.current_user
         if not await self.app.feed.is_user(user.id, user.name):
-            user = User(await self.app.feed.sign_in(user.name), user.name)
+            user = User(*await self.app.feed.sign_in(user.name))
             self.remember_user(user)
         return user.id
 

@@ -42,17 +42,20 @@ class Feed:
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
 
-    async def sign_in(self, name: str) -> int:
-        """The id of the user of that name, who is new or known."""
-        known = await self.pool.get("SELECT id FROM users WHERE name = %s", name)
-        if known is not None:
-            return int(known.id)
-        try:
-            return await self.pool.execute("INSERT INTO users (name, created) VALUES (%s, %s)", name, _now())
-        except IntegrityError:  # somebody was faster
-            row = await self.pool.get("SELECT id FROM users WHERE name = %s", name)
-            assert row is not None  # users are never deleted
-            return int(row.id)
+    async def sign_in(self, name: str) -> tuple[int, str]:
+        """Id and name of the user of that name, who is new or known.
+
+        To the database "ada" is "Ada": the name is given as it was written first, as all others see it.
+        """
+        query = "SELECT id, name FROM users WHERE name = %s"
+        known = await self.pool.get(query, name)
+        if known is None:
+            try:
+                return await self.pool.execute("INSERT INTO users (name, created) VALUES (%s, %s)", name, _now()), name
+            except IntegrityError:  # somebody was faster
+                known = await self.pool.get(query, name)
+                assert known is not None  # users are never deleted
+        return int(known.id), str(known.name)
 
     async def is_claimed(self, name: str) -> bool:
         """Whether the user of that name signs in at a provider, so that knowing the name is not enough."""

@@ -41,6 +41,16 @@ def test_signing_in_again_finds_the_same_user(run: Run) -> None:
     run(scenario)
 
 
+def test_name_in_other_letters_is_shown_as_it_was_written_first(run: Run) -> None:
+    async def scenario(application: FeedApplication) -> None:
+        await signed_in(application, "Ada")
+        again = await signed_in(application, "aDA")
+        page = (await again.fetch_async("/")).text
+        assert "Ada" in page and "aDA" not in page
+
+    run(scenario)
+
+
 def test_sign_out_forgets_the_user(run: Run) -> None:
     async def scenario(application: FeedApplication) -> None:
         ada = await signed_in(application)

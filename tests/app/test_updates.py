@@ -13,7 +13,7 @@ def test_event_reaches_ten_thousand_waiting_pages(database: Address) -> None:
     async def scenario() -> None:
         async with serving(database) as application:
             updates: Updates = application.updates
-            user = await application.feed.sign_in("Ada")
+            user, _ = await application.feed.sign_in("Ada")
             await application.feed.post_entry(user, "client-0", "first")
             updates.announce()
             start = (await updates.after(0, 5) or [])[-1]["seq"]
@@ -36,7 +36,7 @@ def test_event_crosses_frontends_through_the_bus(database: Address, valkey_serve
             waiting = asyncio.create_task(two.updates.after(0, 5))
             while not two.updates.waiting:
                 await asyncio.sleep(0)
-            await one.feed.post_entry(await one.feed.sign_in("Ada"), "client-0", "hello")
+            await one.feed.post_entry((await one.feed.sign_in("Ada"))[0], "client-0", "hello")
             one.updates.announce()
             assert [event["entry"]["text"] for event in await waiting] == ["hello"]
 
@@ -49,7 +49,7 @@ def test_sequence_numbers_have_the_order_of_the_commits(database: Address) -> No
     async def scenario() -> None:
         async with serving(database) as application:
             feed = application.feed
-            user = await feed.sign_in("Ada")
+            user, _ = await feed.sign_in("Ada")
             writers = [asyncio.create_task(feed.post_entry(user, f"client-{n}", str(n))) for n in range(100)]
             seen: list[int] = []
             while len(seen) < 100:
@@ -83,7 +83,7 @@ def test_nobody_waits_when_there_is_nothing_new_and_no_time(database: Address) -
 def test_tail_serves_what_the_database_no_longer_has(database: Address) -> None:
     async def scenario() -> None:
         async with serving(database) as application:
-            user = await application.feed.sign_in("Ada")
+            user, _ = await application.feed.sign_in("Ada")
             await application.feed.post_entry(user, "client-0", "kept")
             application.updates.announce()
             assert await application.updates.after(0, 5)
@@ -101,7 +101,7 @@ def test_restored_backup_is_noticed_by_frontends_and_pages(database: Address) ->
     async def scenario() -> None:
         async with serving(database) as application:
             updates: Updates = application.updates
-            user = await application.feed.sign_in("Ada")
+            user, _ = await application.feed.sign_in("Ada")
             for n in range(3):
                 await application.feed.post_entry(user, f"client-{n}", str(n))
             updates.announce()

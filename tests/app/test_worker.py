@@ -14,7 +14,7 @@ def test_old_events_are_forgotten(database: Address, monkeypatch: pytest.MonkeyP
 
     async def scenario() -> None:
         async with serving(database) as application:
-            user = await application.feed.sign_in("Ada")
+            user, _ = await application.feed.sign_in("Ada")
             for n in range(5):
                 await application.feed.post_entry(user, f"client-{n}", str(n))
             assert await worker.forget_old_events(application.pool) == 2
