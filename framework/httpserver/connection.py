@@ -43,6 +43,7 @@ from framework.request import HTTPRequest, ReceivedRequest, find_trace
 if TYPE_CHECKING:
     from framework.httpserver.server import HTTPServer
 
+# With its type, which mypy does not see for want of an __init__.
 _new_request: Callable[[], HTTPRequest] = ReceivedRequest
 # A client that pipelines thousands of requests shall not keep the loop from others (measured: 3 us for each).
 _STEPS_PER_TURN = 32

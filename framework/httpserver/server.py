@@ -53,7 +53,7 @@ class HTTPServer:
         # Optional, too: False for a host and a path whose bodies are surely not wanted while they arrive.
         self._streams_body: Callable[[str, str], bool] | None = getattr(request_callback, "streams_body", None)
         self.targets = Targets(request_callback, self.call)
-        self.find_target = self.targets.find
+        self.find_target = self.targets.find  # here as well, for each request looks
         self.limits = Limits(**limits)
         # The deadline of a connection that becomes idle now: the same for all until the clock's next tick.
         self.idle_until = clock.now + self.limits.idle_timeout_s

@@ -76,10 +76,8 @@ class Targets:
         known = self._known if target[5] == "HTTP/1.1" else self._known_old
         if len(known) >= _MAX_ENTRIES:
             known.clear()
+        start = raw_head[: len(line) + len(b"\r\nHost: ") + len(host)]
+        is_host_first = start[len(line) :].lower() == b"\r\nhost: " + host.lower()
         method, _, path, _, named_host, _, _ = target
         part = None if self._find_call is None else self._find_call(method, named_host, path)
-        start = raw_head[: len(line) + len(b"\r\nHost: ") + len(host)]
-        if start[len(line) :].lower() == b"\r\nhost: " + host.lower():
-            known[start] = *target, part or self._call
-        else:
-            known[line, host] = *target, part or self._call
+        known[start if is_host_first else (line, host)] = *target, part or self._call

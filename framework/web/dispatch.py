@@ -83,12 +83,13 @@ class Route:
 def make_call(application: "Application", route: Route, method: str) -> Callable[[HTTPRequest], None]:
     """What answers the requests of a route by one of its quick verbs: nothing stands before it, or comes after it.
 
-    A function of its own, so that whoever holds it asks neither for the route nor what kind it is. It holds nothing
-    that holds it, for routes come and go with the paths that strangers ask for.
+    A function of its own, so that whoever holds it asks neither for the route nor what kind it is. It does not hold the
+    route, which holds it: routes come and go with the paths that strangers ask for, and none is for the collector.
     """
     handler_class, kwargs, is_bare, rules = route.handler_class, route.kwargs, route.is_bare, application._rules
     verb = route.quick_verbs[method]
-    call = _with_args(verb, route.args) if route.args else verb
+    if route.args:
+        verb = _with_args(verb, route.args)
 
     def answer(request: HTTPRequest) -> None:
         if application._rules is not rules:
@@ -105,7 +106,7 @@ def make_call(application: "Application", route: Route, method: str) -> Callable
                 handler._finished = False
             else:
                 handler = handler_class(application, request, **kwargs)
-            waiting = call(handler)
+            waiting = verb(handler)
             if waiting is not None:
                 go_on(handler, waiting)
             elif handler._auto_finish and not handler._finished:
@@ -118,11 +119,11 @@ def make_call(application: "Application", route: Route, method: str) -> Callable
 
 
 def _with_args(verb: Verb, args: tuple[str | None, ...]) -> Verb:
-    def call(handler: RequestHandler) -> Any:
+    def verb_with_args(handler: RequestHandler) -> Any:
         handler.path_args = args
         return verb(handler, *args)
 
-    return call
+    return verb_with_args
 
 
 def is_simple(verb: Verb) -> bool:
